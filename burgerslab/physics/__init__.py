@@ -1,0 +1,17 @@
+"""The Burgers equation on periodic boxes: domains, schemes, initial conditions, viscosities, rollouts."""
+
+from burgerslab.physics.domain import Domain as Domain
+from burgerslab.physics.initial import InitialCondition as InitialCondition
+from burgerslab.physics.initial import PhiFlowNoise as PhiFlowNoise
+from burgerslab.physics.initial import RandomFourier as RandomFourier
+from burgerslab.physics.initial import Shock as Shock
+from burgerslab.physics.initial import Sine as Sine
+from burgerslab.physics.rollout import DivergedError as DivergedError
+from burgerslab.physics.rollout import Rollout as Rollout
+from burgerslab.physics.rollout import UnstableStepError as UnstableStepError
+from burgerslab.physics.schemes import FiniteDifference as FiniteDifference
+from burgerslab.physics.schemes import Scheme as Scheme
+from burgerslab.physics.schemes import SemiLagrangian as SemiLagrangian
+from burgerslab.physics.viscosity import ConstantViscosity as ConstantViscosity
+from burgerslab.physics.viscosity import LogUniformViscosity as LogUniformViscosity
+from burgerslab.physics.viscosity import Viscosity as Viscosity

@@ -1,0 +1,263 @@
+"""Initial velocities: seeded draws of one trajectory's first frame at the cell centres."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+from phi import math
+from phi.field import CenteredGrid, Noise
+from phi.geom import Box
+from phiml.backend import NUMPY
+
+from burgerslab.physics.domain import Domain
+from burgerslab.physics.phi_bridge import PERIODIC
+
+Velocity = npt.NDArray[np.float64]
+Amplitude = float | tuple[float, float]
+
+_PHIFLOW_NOISE_CUTOFF = np.sqrt(0.1)  # PhiFlow drops every wave with (scale / wavelength)² of 0.1 or less
+
+
+class InitialCondition(ABC):
+    """A distribution of initial velocities, one draw per trajectory."""
+
+    @abstractmethod
+    def sample(self, domain: Domain, generator: np.random.Generator) -> Velocity:
+        """Draw one initial velocity.
+
+        Args:
+            domain: Box and grid.
+            generator: Source of every random number of the draw.
+
+        Returns:
+            Velocity at the cell centres, shape ``(C, *N)``, float64, units L/T.
+        """
+
+
+@dataclass(frozen=True)
+class RandomFourier(InitialCondition):
+    """A truncated Fourier series with random amplitudes and phases.
+
+    Each component is Σ_k a_k cos(k·x + φ_k) over the wave vectors with 0 < |k| <= max_mode (in units of
+    2π/extent), a_k normal with standard deviation |k|^-decay, φ_k uniform. The mean flow is zero. A seed gives
+    the same function at every resolution.
+
+    Args:
+        amplitude: Root mean square of the speed over the box, units L/T; a pair is a uniform range, drawn
+            per trajectory.
+        max_mode: Largest number of waves across the box.
+        decay: How fast amplitudes fall with the wave number.
+        curl_free: Draw a potential and take its gradient, as the Cole-Hopf solution needs.
+    """
+
+    amplitude: Amplitude = 1.0
+    max_mode: int = 4
+    decay: float = 1.0
+    curl_free: bool = False
+
+    def __post_init__(self) -> None:
+        _check_amplitude("RandomFourier", self.amplitude)
+        if self.max_mode < 1:
+            raise ValueError(f"RandomFourier.max_mode must be at least 1, got {self.max_mode}")
+
+    def sample(self, domain: Domain, generator: np.random.Generator) -> Velocity:
+        """Draw one series and evaluate it at the cell centres.
+
+        Raises:
+            ValueError: If the grid has fewer than two cells for the shortest wave.
+        """
+        if 2 * self.max_mode >= min(domain.resolution):
+            raise ValueError(
+                f"RandomFourier.max_mode {self.max_mode} needs more than {2 * self.max_mode} cells along each axis, "
+                f"got domain.resolution {list(domain.resolution)}"
+            )
+        amplitude = _draw_amplitude(self.amplitude, generator)
+        modes = _half_space_modes(domain.dimension, self.max_mode)
+        wave_vectors = 2 * np.pi * modes / np.array(domain.extent)
+        envelope = np.linalg.norm(modes, axis=1) ** -self.decay
+        if self.curl_free:
+            potential = _draw_coefficients(envelope / np.linalg.norm(wave_vectors, axis=1), 1, generator)
+            coefficients = 1j * wave_vectors.T * potential
+        else:
+            coefficients = _draw_coefficients(envelope, domain.dimension, generator)
+        coefficients *= amplitude / np.sqrt(np.sum(np.abs(coefficients) ** 2) / 2)
+        return _evaluate_series(coefficients, modes, domain)
+
+
+@dataclass(frozen=True)
+class PhiFlowNoise(InitialCondition):
+    """PhiFlow's ``Noise``: smoothed white noise, periodic, independent components.
+
+    Args:
+        amplitude: Root mean square of the speed over the cells, units L/T; a pair is a uniform range, drawn per
+            trajectory.
+        scale: Length scale of the noise, units L.
+        smoothness: How fast small scales fall off.
+    """
+
+    amplitude: Amplitude = 1.0
+    scale: float = 0.25
+    smoothness: float = 2.0
+
+    def __post_init__(self) -> None:
+        _check_amplitude("PhiFlowNoise", self.amplitude)
+        if self.scale <= 0 or self.smoothness <= 0:
+            raise ValueError(
+                f"PhiFlowNoise.scale and .smoothness must be positive, got {self.scale} and {self.smoothness}"
+            )
+
+    def sample(self, domain: Domain, generator: np.random.Generator) -> Velocity:
+        """Draw one noise field; no global random state is changed.
+
+        Raises:
+            ValueError: If the cells hold no wave shorter than 3.2 scales, where PhiFlow's noise begins.
+        """
+        largest_wave_number = np.linalg.norm(
+            [cells // 2 / length for cells, length in zip(domain.resolution, domain.extent, strict=True)]
+        )
+        smallest_scale = _PHIFLOW_NOISE_CUTOFF / largest_wave_number
+        if self.scale <= smallest_scale:
+            raise ValueError(
+                f"PhiFlowNoise.scale {self.scale:.3g} is too fine for cells of {max(domain.spacing):.3g}; set it to "
+                f"more than {smallest_scale:.3g} or use a finer resolution"
+            )
+        amplitude = _draw_amplitude(self.amplitude, generator)
+        names = list(domain.axis_names)
+        noise = Noise(math.channel(vector=names), scale=self.scale, smoothness=self.smoothness)
+        box = Box(**dict(zip(names, domain.extent, strict=True)))
+        resolution = math.spatial(**dict(zip(names, domain.resolution, strict=True)))
+        numpy_state = np.random.get_state()  # noqa: NPY002 - PhiML draws from numpy's global state
+        try:
+            np.random.seed(int(generator.integers(2**31)))  # noqa: NPY002 - math.seed seeds all states
+            with math.precision(64), NUMPY:
+                grid = CenteredGrid(noise, PERIODIC, bounds=box, resolution=resolution)
+        finally:
+            np.random.set_state(numpy_state)  # noqa: NPY002
+        values = np.asarray(grid.values.numpy(["vector", *names]), dtype=np.float64)
+        values -= values.mean(axis=tuple(range(1, values.ndim)), keepdims=True)
+        return values * (amplitude / _rms_speed(values))
+
+
+@dataclass(frozen=True)
+class Sine(InitialCondition):
+    """A single sine wave along each axis: component i is A sin(2π mode x_i / extent_i + φ).
+
+    The classic test: in one dimension a front forms at time extent / (2π mode A).
+
+    Args:
+        amplitude: Peak velocity A, units L/T; a pair is a uniform range, drawn per trajectory.
+        mode: Number of waves across the box.
+        random_phase: Draw the phase φ per trajectory; otherwise it is zero.
+    """
+
+    amplitude: Amplitude = 1.0
+    mode: int = 1
+    random_phase: bool = True
+
+    def __post_init__(self) -> None:
+        _check_amplitude("Sine", self.amplitude)
+        if self.mode < 1:
+            raise ValueError(f"Sine.mode must be at least 1, got {self.mode}")
+
+    def sample(self, domain: Domain, generator: np.random.Generator) -> Velocity:
+        """Draw one sine wave."""
+        amplitude = _draw_amplitude(self.amplitude, generator)
+        phases = _draw_phases(self.random_phase, domain, generator)
+        waves = [
+            amplitude * np.sin(2 * np.pi * self.mode * centres / length + phase)
+            for centres, length, phase in zip(domain.centres(), domain.extent, phases, strict=True)
+        ]
+        return _along_axes(waves, domain)
+
+
+@dataclass(frozen=True)
+class Shock(InitialCondition):
+    """A smoothed step down and, half a box later, a smoothed step up, along each axis.
+
+    Component i is A tanh(sin(2π x_i / extent_i + φ) / w) / tanh(1/w) with w = 2π width / extent_i: plateaus at ±A
+    joined by fronts of half-width ``width``. The step down steepens to a shock, the step up spreads to a
+    rarefaction.
+
+    Args:
+        amplitude: Plateau velocity A, units L/T; a pair is a uniform range, drawn per trajectory.
+        width: Half-width of the initial fronts, units L.
+        random_phase: Draw the position of the fronts per trajectory; otherwise the step down is at the middle.
+    """
+
+    amplitude: Amplitude = 1.0
+    width: float = 0.05
+    random_phase: bool = True
+
+    def __post_init__(self) -> None:
+        _check_amplitude("Shock", self.amplitude)
+        if self.width <= 0:
+            raise ValueError(f"Shock.width must be positive, got {self.width}")
+
+    def sample(self, domain: Domain, generator: np.random.Generator) -> Velocity:
+        """Draw one pair of fronts along each axis."""
+        amplitude = _draw_amplitude(self.amplitude, generator)
+        phases = _draw_phases(self.random_phase, domain, generator)
+        waves = []
+        for centres, length, phase in zip(domain.centres(), domain.extent, phases, strict=True):
+            steepness = length / (2 * np.pi * self.width)
+            profile = np.tanh(steepness * np.sin(2 * np.pi * centres / length + phase))
+            waves.append(amplitude * profile / np.tanh(steepness))
+        return _along_axes(waves, domain)
+
+
+def _check_amplitude(owner: str, amplitude: Amplitude) -> None:
+    low, high = amplitude if isinstance(amplitude, tuple) else (amplitude, amplitude)
+    if not (0 < low <= high and np.isfinite(high)):
+        raise ValueError(
+            f"{owner}.amplitude must be a positive number or a pair [low, high] of them, got {amplitude}"
+        )
+
+
+def _draw_amplitude(amplitude: Amplitude, generator: np.random.Generator) -> float:
+    return float(generator.uniform(*amplitude)) if isinstance(amplitude, tuple) else float(amplitude)
+
+
+def _draw_phases(random_phase: bool, domain: Domain, generator: np.random.Generator) -> Velocity:
+    return generator.uniform(0, 2 * np.pi, domain.dimension) if random_phase else np.zeros(domain.dimension)
+
+
+def _along_axes(waves: list[Velocity], domain: Domain) -> Velocity:
+    """Component i varies along axis i only: ``(C, *N)``."""
+    grids = np.meshgrid(*waves, indexing="ij")
+    return np.stack([grid.reshape(domain.resolution) for grid in grids])
+
+
+def _rms_speed(velocity: Velocity) -> float:
+    return float(np.sqrt(np.mean(np.sum(velocity**2, axis=0))))
+
+
+def _half_space_modes(dimension: int, max_mode: int) -> npt.NDArray[np.int64]:
+    """One of each pair ±k of integer wave vectors with 0 < |k| <= max_mode, in lexicographic order."""
+    candidates = product(range(-max_mode, max_mode + 1), repeat=dimension)
+    origin = (0,) * dimension
+    return np.array([k for k in candidates if k > origin and sum(n * n for n in k) <= max_mode**2])
+
+
+def _draw_coefficients(
+    envelope: Velocity, num_components: int, generator: np.random.Generator
+) -> npt.NDArray[np.complex128]:
+    """a_k exp(iφ_k) per component and mode: ``(C, K)``."""
+    shape = (num_components, len(envelope))
+    phases = generator.uniform(0, 2 * np.pi, shape)
+    return envelope * generator.standard_normal(shape) * np.exp(1j * phases)
+
+
+def _evaluate_series(
+    coefficients: npt.NDArray[np.complex128], modes: npt.NDArray[np.int64], domain: Domain
+) -> Velocity:
+    """Re Σ_k c_k exp(i k·x) at the cell centres, summed axis by axis: ``(C, *N)``."""
+    largest = int(np.max(np.abs(modes)))
+    spectrum = np.zeros((len(coefficients), *(2 * largest + 1,) * domain.dimension), dtype=np.complex128)
+    spectrum[(slice(None), *(modes + largest).T)] = coefficients
+    wave_numbers = np.arange(-largest, largest + 1)
+    for centres, length in zip(domain.centres(), domain.extent, strict=True):
+        waves = np.exp(2j * np.pi * np.outer(wave_numbers, centres) / length)
+        spectrum = np.tensordot(spectrum, waves, axes=(1, 0))
+    return np.ascontiguousarray(spectrum.real)

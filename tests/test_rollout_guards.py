@@ -1,0 +1,169 @@
+"""What a rollout refuses: unstable steps, infinite frames, shapes and numbers that do not fit."""
+
+import re
+from dataclasses import dataclass
+
+import jaxtyping
+import pytest
+import torch
+
+from burgerslab.physics import (
+    DivergedError,
+    Domain,
+    FiniteDifference,
+    Rollout,
+    Scheme,
+    SemiLagrangian,
+    UnstableStepError,
+)
+
+LINE = Domain((1.7,), (16,))
+VISCOSITY = torch.tensor(0.01, dtype=torch.float64)
+
+GUARDED = [
+    (FiniteDifference(2), (1.7,), 1e-6),
+    (FiniteDifference(4), (1.7,), 1e-6),
+    (FiniteDifference(6), (1.7,), 1e-6),
+    pytest.param(FiniteDifference(6), (1.7, 0.9), 1e-6, marks=pytest.mark.slow),
+    (SemiLagrangian(), (1.7,), 0.05),
+    (SemiLagrangian(), (1.7, 0.9), 0.05),
+]
+
+
+@pytest.mark.parametrize(("scheme", "extent", "viscosity"), GUARDED, ids=str)
+def test_the_limit_of_the_guard_is_the_true_one(scheme: Scheme, extent: tuple, viscosity: float) -> None:
+    domain = Domain(extent, (20, 12)[: len(extent)])
+    # A fast flow limits the finite differences; diffusion limits the semi-Lagrangian scheme, at any speed.
+    flow = 1.0 if isinstance(scheme, FiniteDifference) else 0.0
+    velocity = flow + 1e-10 * torch.randn(1, len(extent), *domain.resolution, dtype=torch.float64)
+    limit = scheme.largest_stable_step(
+        domain, velocity.abs().amax(dim=(0, *range(2, velocity.ndim))).tolist(), viscosity
+    )
+
+    nu = torch.tensor(viscosity, dtype=torch.float64)
+
+    def growth(step_size: float, num_steps: int) -> float:
+        solver = Rollout(scheme, domain, step_size * num_steps, num_steps, capture=False)
+        return ((solver(velocity, nu, 1) - flow).abs().max() / (velocity - flow).abs().max()).item()
+
+    assert growth(0.98 * limit, 40) < 2
+    assert growth(1.3 * limit, 12) > 10
+
+
+@pytest.mark.parametrize("scheme", [FiniteDifference(6), SemiLagrangian()], ids=str)
+def test_the_guard_says_what_to_change_and_it_helps(scheme: Scheme) -> None:
+    domain = Domain((1.0, 1.0), (32, 32))
+    velocity = torch.zeros(1, 2, 32, 32, dtype=torch.float64)
+    velocity[0, :, 3, 4] = torch.tensor([1.5, -0.4])
+    viscosity = 0.013
+    # 2√2 / (1.586 · 32 · 1.9) and 1 / (4 · 0.013 · 32²)
+    limit = 0.029332 if isinstance(scheme, FiniteDifference) else 0.018780
+    dt, substeps = 0.101, 2
+    with pytest.raises(UnstableStepError) as caught:
+        Rollout(scheme, domain, dt, substeps).check_stability(velocity, viscosity)
+    message = str(caught.value)
+    assert f"{type(scheme).__name__} is unstable with steps of 0.0505: at speed 1.5, viscosity 0.013" in message
+    assert f"cells of 0.0312 its limit is {limit:.3g}" in message
+    enough = int(re.search(r"Set substeps to (\d+) or more \(now 2\)", message)[1])
+    assert enough == -(-dt // limit)
+    short = float(re.search(r"or dt to ([\d.e-]+) or less \(now 0.101\)", message)[1])
+    assert short == pytest.approx(substeps * limit, rel=1e-2)
+    Rollout(scheme, domain, dt, enough).check_stability(velocity, viscosity)
+    Rollout(scheme, domain, short, substeps).check_stability(velocity, viscosity)
+    with pytest.raises(UnstableStepError, match=f"now {enough - 1}"):
+        Rollout(scheme, domain, dt, enough - 1).check_stability(velocity, viscosity)
+
+
+@dataclass(frozen=True)
+class Squaring(Scheme):
+    order = 1
+
+    def step(self, velocity, viscosity, dt):
+        return velocity * velocity
+
+
+def test_no_limit_no_complaint() -> None:
+    still = torch.zeros(1, 1, 16, dtype=torch.float64)
+    Rollout(FiniteDifference(6), LINE, 1e9).check_stability(still, 1.0)
+    Rollout(Squaring(), LINE, 1e9).check_stability(still + 1, 1.0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_initial_frames_that_are_not_finite_are_refused(value: float) -> None:
+    velocity = torch.ones(3, 1, 16, dtype=torch.float64)
+    velocity[1:, 0, 5] = value
+    with pytest.raises(
+        ValueError, match=r"the initial frames of trajectories \[1, 2\] are not finite; check the data"
+    ):
+        Rollout(FiniteDifference(6), LINE, 0.01).check_stability(velocity, 0.01)
+
+
+def test_a_diverged_rollout_says_where_and_what_to_change() -> None:
+    velocity = torch.randn(3, 1, 16, dtype=torch.float64)
+    velocity[1] *= 1e100
+    message = (
+        r"the rollout is not finite in 1 of 3 trajectories, first in trajectory 1 at frame 2 \(time 0.02\)\. "
+        r"Use more substeps, a finer resolution .* or a larger viscosity"
+    )
+    with pytest.raises(DivergedError, match=message):
+        Rollout(Squaring(), LINE, 0.01)(velocity, VISCOSITY, 3)
+
+
+# ---------------------------------------------------------------------------------------------- messages
+
+
+@pytest.mark.parametrize(
+    ("velocity", "viscosity", "num_frames", "message"),
+    [
+        (torch.ones(2, 1, 16), torch.tensor(0.1), 0, "num_frames must be at least 1, got 0"),
+        (
+            torch.ones(2, 1, 16),
+            VISCOSITY,
+            1,
+            "viscosity is torch.float64 and velocity is torch.float32; give both in",
+        ),
+        (
+            torch.ones(2, 1, 16),
+            torch.ones(3),
+            1,
+            r"viscosity has shape \(3,\); give one number or one per trajectory, \(2,\)",
+        ),
+        (
+            torch.ones(2, 1, 17),
+            torch.tensor(0.1),
+            1,
+            r"values have shape \(2, 1, 17\), expected \(B, C, \*N\) = \(B, 1, 16\) for domain.resolution \[16\]",
+        ),
+        (
+            torch.ones(2, 1, 16).half(),
+            torch.tensor(0.1).half(),
+            1,
+            "run in float32 or float64, got torch.float16; convert the tensor",
+        ),
+    ],
+    ids=["num_frames", "mixed dtypes", "viscosity shape", "velocity shape", "half"],
+)
+def test_what_does_not_fit_is_refused(velocity, viscosity, num_frames: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Rollout(FiniteDifference(6), LINE, 0.01)(velocity, viscosity, num_frames)
+
+
+@pytest.mark.parametrize(
+    ("dt", "substeps", "message"),
+    [
+        (0.0, 1, "dt must be positive and finite, got 0.0"),
+        (float("nan"), 1, "dt must be positive and finite, got nan"),
+        (0.1, 0, "substeps must be at least 1, got 0"),
+    ],
+)
+def test_steps_that_make_no_sense_are_refused(dt: float, substeps: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Rollout(FiniteDifference(6), LINE, dt, substeps)
+
+
+def test_annotated_shapes_are_checked_while_testing() -> None:
+    solver = Rollout(FiniteDifference(6), LINE, 0.01)
+    with pytest.raises(jaxtyping.TypeCheckError, match="velocity"):
+        solver(torch.ones(2, dtype=torch.float64), VISCOSITY, 1)  # neither components nor cells
+    with pytest.raises(jaxtyping.TypeCheckError, match="viscosity"):
+        solver(torch.ones(2, 1, 16), torch.tensor(1), 1)
