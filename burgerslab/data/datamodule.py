@@ -1,0 +1,285 @@
+"""BurgersDataModule: from a store, or the simulation that makes it, to batches of windows."""
+
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+from torch.utils.data import DataLoader
+
+from burgerslab.data.dataset import Batch, HybridDataset, check_indices, keep_batch
+from burgerslab.data.description import DataDescription, Statistics, describe, measure_statistics
+from burgerslab.data.generate import generate
+from burgerslab.data.simulation import Simulation
+from burgerslab.data.store import Store, StoreLayout
+from burgerslab.data.store_errors import StoreCorruptError, StoreMissingError
+from burgerslab.data.windows import EpochSampler, Windows, split_trajectories
+
+
+class BurgersDataModule(pl.LightningDataModule):
+    """Windows of a zarr store, split by trajectory.
+
+    Training serves shuffled windows; validation, test and prediction serve whole trajectories from their first
+    frame. A missing store is simulated first.
+
+    Args:
+        store: Path of the zarr store.
+        simulation: What to simulate when the store is missing, and what an existing store must agree with; None
+            takes the store as it is.
+        overwrite: Replace a store that was made with other settings.
+        verify: Read every chunk of the store and compare checksums before anything is trained on it.
+        num_predict_steps: Target frames of a training window.
+        num_frames: Use only so many frames from the start of each trajectory; None is all.
+        dynamic_fields: Fields that change in time; None is all in the store.
+        static_fields: Fields without a time; ``viscosity`` stands for log ν, so that one network serves many.
+        use_sliding_window: A training window at every frame; otherwise one per trajectory.
+        split: Fractions of the trajectories for training, validation and test, drawn at random with ``seed``.
+        train_sim_indices: Trajectories to train on instead; give all three or none.
+        val_sim_indices: Trajectories to validate on.
+        test_sim_indices: Trajectories to test on and to predict.
+        batch_size: Windows per training batch; the incomplete last batch of an epoch is left out.
+        eval_batch_size: Trajectories per validation, test and prediction batch.
+        seed: Of the split and of the order of windows.
+        num_workers: Loader processes; windows in memory are read faster without any.
+        pin_memory: Page-locked batches, for faster copies to a GPU.
+        memory_budget_gib: Decoded trajectories held in memory by each process, GiB, shared out among training,
+            validation and test by their numbers of trajectories; beyond it they are streamed from the store in
+            shuffled groups.
+
+    Raises:
+        ValueError: If an option is out of range or options contradict each other.
+    """
+
+    def __init__(
+        self,
+        store: str,
+        simulation: Simulation | None = None,
+        overwrite: bool = False,
+        verify: bool = True,
+        num_predict_steps: int = 8,
+        num_frames: int | None = None,
+        dynamic_fields: list[str] | None = None,
+        static_fields: list[str] | None = None,
+        use_sliding_window: bool = True,
+        split: tuple[float, float, float] = (0.8, 0.1, 0.1),
+        train_sim_indices: list[int] | None = None,
+        val_sim_indices: list[int] | None = None,
+        test_sim_indices: list[int] | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int = 8,
+        seed: int = 0,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        memory_budget_gib: float = 4.0,
+    ) -> None:
+        super().__init__()
+        for option, value, least in (
+            ("batch_size", batch_size, 1),
+            ("eval_batch_size", eval_batch_size, 1),
+            ("seed", seed, 0),
+            ("num_workers", num_workers, 0),
+        ):
+            if value < least:
+                raise ValueError(f"data.{option} must be at least {least}, got {value}")
+        if not memory_budget_gib >= 0:
+            raise ValueError(f"data.memory_budget_gib must not be negative, got {memory_budget_gib}")
+        if len(split) != 3:
+            raise ValueError(f"data.split needs 3 fractions, for training, validation and test, got {list(split)}")
+        explicit = (train_sim_indices, val_sim_indices, test_sim_indices)
+        if any(part is not None for part in explicit) and any(part is None for part in explicit):
+            raise ValueError(
+                "data.train_sim_indices, data.val_sim_indices and data.test_sim_indices belong together: give all "
+                "three, or none and data.split"
+            )
+        self.store_path = Path(store)
+        self.simulation = simulation
+        self.overwrite = overwrite
+        self.verify = verify
+        self.num_predict_steps = num_predict_steps
+        self.num_frames = num_frames
+        self.dynamic_fields = dynamic_fields
+        self.static_fields = tuple(static_fields or ())
+        self.use_sliding_window = use_sliding_window
+        self.split = split
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size
+        self.seed = seed
+        self.num_workers = num_workers
+        self.pin_memory = pin_memory
+        self.memory_budget = int(memory_budget_gib * 2**30)
+        self._explicit_split = explicit
+        self._store: Store | None = None
+        self._datasets: dict[str, HybridDataset] = {}
+        self._statistics: Statistics | None = None
+        self._check_against_layout()
+
+    @property
+    def layout(self) -> StoreLayout:
+        """Shape and physical facts of the data; known before a missing store is simulated."""
+        if self._store is not None:
+            return self._store.layout
+        if self.simulation is not None:
+            return self.simulation.layout
+        self._store = self._open()
+        return self._store.layout
+
+    @property
+    def description(self) -> DataDescription:
+        """What a model must know of the data."""
+        return describe(self.layout, self.dynamic_fields, self.static_fields)
+
+    @property
+    def in_channels(self) -> int:
+        """Channels that a network reads: dynamic and static."""
+        return self.description.num_dynamic_channels + self.description.num_static_channels
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that a network predicts: dynamic."""
+        return self.description.num_dynamic_channels
+
+    @property
+    def dimension(self) -> int:
+        """Number of space axes."""
+        return self.layout.domain.dimension
+
+    @property
+    def statistics(self) -> Statistics:
+        """Means and standard deviations over the training trajectories only."""
+        if self._statistics is None:
+            self._statistics = measure_statistics(self._dataset("train").sources)
+        return self._statistics
+
+    def trajectories_of(self, part: str) -> np.ndarray:
+        """Trajectory numbers of ``train``, ``val`` or ``test``."""
+        parts = dict(zip(("train", "val", "test"), self._split(self.layout.num_trajectories), strict=True))
+        return parts[part]
+
+    def prepare_data(self) -> None:
+        """Simulate a missing store and verify every chunk; once per machine.
+
+        Raises:
+            StoreError: If the store is missing and there is no simulation, has other settings, or is damaged.
+        """
+        if self.simulation is not None:
+            store = generate(self.simulation, self.store_path, overwrite=self.overwrite)
+        else:
+            store = self._open()
+        if self.verify:
+            damage = store.verify()
+            if damage:
+                lines = "\n".join(f"  {item.file}: {item.reason}" for item in damage)
+                raise StoreCorruptError(
+                    f"{store.path} is damaged; nothing was trained on it:\n{lines}\nRun `burgerslab generate` with "
+                    "this config to make the damaged blocks again, or restore the files"
+                )
+
+    def setup(self, stage: str) -> None:
+        """Open the store; windows are decoded when a loader first asks for them."""
+        if self._store is None:
+            self._store = self._open()
+        self._check_against_layout()
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Shuffled windows of the training trajectories."""
+        dataset = self._dataset("train")
+        rank, num_ranks, epoch = 0, 1, 0
+        if self.trainer is not None:
+            rank, num_ranks = self.trainer.global_rank, self.trainer.world_size
+            # trainer.current_epoch is one behind while a run resumes from the end of an epoch
+            epoch = self.trainer.fit_loop.epoch_progress.current.processed
+        sampler = EpochSampler(dataset.blocks(), self.seed, dataset.num_held, rank, num_ranks)
+        # On resume Lightning makes the iterator before it calls set_epoch; workers would prefetch epoch 0.
+        sampler.set_epoch(epoch)
+        return self._loader(dataset, self.batch_size, sampler)
+
+    def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """Whole validation trajectories; no loader when there are none."""
+        return self._eval_loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """Whole test trajectories."""
+        return self._eval_loader("test")
+
+    def predict_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        """Whole test trajectories."""
+        return self._eval_loader("test")
+
+    def _open(self) -> Store:
+        try:
+            return Store(self.store_path)
+        except StoreMissingError:
+            raise StoreMissingError(
+                f"data.store: there is no store at {self.store_path.absolute()}. Correct the path, or set "
+                "data.simulation to have it simulated, or make it with `burgerslab generate --config ...`"
+            ) from None
+
+    def _dataset(self, part: str) -> HybridDataset:
+        if self._store is None:
+            self._store = self._open()
+        if part not in self._datasets:
+            whole = part != "train"
+            num_frames = self.num_frames or self._store.layout.num_frames
+            parts = self._split(self._store.layout.num_trajectories)
+            indices = self.trajectories_of(part)
+            self._datasets[part] = HybridDataset(
+                self._store,
+                num_predict_steps=num_frames - 1 if whole else self.num_predict_steps,
+                num_frames=self.num_frames,
+                sim_indices=indices.tolist(),
+                dynamic_fields=self.dynamic_fields,
+                static_fields=self.static_fields,
+                use_sliding_window=self.use_sliding_window and not whole,
+                memory_budget=self.memory_budget * len(indices) // sum(map(len, parts)),
+            )
+        return self._datasets[part]
+
+    def _loader(self, dataset: HybridDataset, batch_size: int, sampler: EpochSampler | None) -> DataLoader[Batch]:
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            drop_last=sampler is not None and len(sampler) >= batch_size,
+            collate_fn=keep_batch,
+            num_workers=self.num_workers,
+            pin_memory=self.pin_memory,
+        )
+
+    def _eval_loader(self, part: str) -> DataLoader[Batch] | list[DataLoader[Batch]]:
+        if len(self.trajectories_of(part)) == 0:
+            return []
+        return self._loader(self._dataset(part), self.eval_batch_size, sampler=None)
+
+    def _split(self, num_trajectories: int) -> tuple[np.ndarray, ...]:
+        if self._explicit_split[0] is None:
+            return split_trajectories(num_trajectories, self.split, self.seed)
+        names = ("data.train_sim_indices", "data.val_sim_indices", "data.test_sim_indices")
+        parts = tuple(
+            check_indices(name, part, num_trajectories) if part else np.empty(0, dtype=np.int64)
+            for name, part in zip(names, self._explicit_split, strict=True)
+        )
+        together, counts = np.unique(np.concatenate(parts), return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(
+                f"{', '.join(names)} share trajectories {together[counts > 1].tolist()}; a trajectory belongs to one "
+                "part only"
+            )
+        return parts
+
+    def _check_against_layout(self) -> None:
+        """Find contradictions before anything is simulated or decoded."""
+        if self._store is None and self.simulation is None:
+            return
+        layout = self.layout
+        describe(layout, self.dynamic_fields, self.static_fields)
+        num_frames = self.num_frames or layout.num_frames
+        if not 2 <= num_frames <= layout.num_frames:
+            raise ValueError(
+                f"data.num_frames must be between 2 and the {layout.num_frames} frames of a trajectory, got "
+                f"{num_frames}"
+            )
+        try:
+            Windows(1, num_frames, self.num_predict_steps)
+        except ValueError as error:
+            raise ValueError(f"data.{error}") from None
+        if len(self._split(layout.num_trajectories)[0]) == 0:
+            raise ValueError("data.split leaves no trajectory to train on")

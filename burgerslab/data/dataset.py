@@ -1,0 +1,251 @@
+"""HybridDataset: sliding windows over observed trajectories of a store, and over generated ones."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from phi.field import Field
+from torch.utils.data import Dataset
+
+from burgerslab.data.description import DataDescription, describe
+from burgerslab.data.store import Store
+from burgerslab.data.trajectories import Trajectories, load_trajectories
+from burgerslab.data.windows import Windows
+from burgerslab.physics import phi_bridge
+
+Batch = dict[str, Any]
+
+
+class Samples(Sequence[Batch]):
+    """What a DataLoader gets from a dataset for a batch: a sequence of samples, cut from the whole on demand.
+
+    With `keep_batch` as ``collate_fn`` nothing is cut and put together again.
+
+    Args:
+        batch: Tensors with a leading batch axis.
+        present: Makes a batch or a sample of tensors what the user sees.
+    """
+
+    def __init__(self, batch: Batch, present: Callable[[Batch], Batch]) -> None:
+        self._batch = batch
+        self._present = present
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._batch["initial"])
+
+    def __getitem__(self, index: int) -> Batch:
+        """One sample, without a batch axis."""
+        return self._present({name: values[index] for name, values in self._batch.items()})
+
+    @property
+    def batch(self) -> Batch:
+        """All samples, with a batch axis."""
+        return self._present(self._batch)
+
+
+class HybridDataset(Dataset[Batch]):
+    """Windows of trajectories, as tensors or as PhiFlow fields.
+
+    A loader of one's own is ``DataLoader(dataset, batch_size=32, collate_fn=keep_batch)``; PyTorch's own
+    ``collate_fn`` gives the same batches of tensors at one more copy.
+
+    Item and batch are dictionaries, with a leading B in a batch only:
+
+    - ``initial``: first frame, ``(B, C, *N)``; the dynamic fields, concatenated along the components
+    - ``target``: the next ``num_predict_steps`` frames, ``(B, T, C, *N)``
+    - ``static``: static fields, ``(B, S, *N)``; S is 0 without any
+    - ``viscosity``: ``(B,)``, float64, units L²/T
+    - ``trajectory``, ``start``: number of the trajectory in its store and of the first frame, ``(B,)``
+    - ``observed``: True for data, False for what a model has generated, ``(B,)``
+
+    With ``return_fields`` the first three are dictionaries of PhiFlow ``CenteredGrid`` by field name, with batch
+    dimensions ``trajectory`` (in a batch) and ``frame`` (in targets).
+
+    Args:
+        store: Complete store of observed trajectories.
+        num_predict_steps: Target frames of a window.
+        num_frames: Use only so many frames from the start of each trajectory; None is all.
+        sim_indices: Use only these trajectories of the store; None is all.
+        dynamic_fields: Fields that change in time; None is all in the store.
+        static_fields: Fields without a time; ``viscosity`` stands for log ν, constant in space.
+        use_sliding_window: A window at every frame; otherwise one per trajectory, at its first frame.
+        return_fields: PhiFlow fields instead of tensors.
+        memory_budget: Bytes of decoded trajectories to hold; beyond it windows are read from the store, a block of
+            trajectories at a time, and at least one block is held.
+        generated: More trajectories with the same channels, at least as long as a window.
+
+    Raises:
+        ValueError: If an index, a field or a length does not fit; says which and what there is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        num_predict_steps: int,
+        num_frames: int | None = None,
+        sim_indices: Sequence[int] | None = None,
+        dynamic_fields: Sequence[str] | None = None,
+        static_fields: Sequence[str] = (),
+        use_sliding_window: bool = True,
+        return_fields: bool = False,
+        memory_budget: int = 4 * 2**30,
+        generated: Sequence[Trajectories] = (),
+    ) -> None:
+        self.description = describe(store.layout, dynamic_fields, static_fields)
+        _check_num_frames(num_frames, store)
+        indices = check_indices("sim_indices", sim_indices, store.layout.num_trajectories)
+        Windows(len(indices), num_frames or store.layout.num_frames, num_predict_steps)
+        for source in generated:
+            _check_generated(source, self.description, num_predict_steps)
+        observed = load_trajectories(
+            store, indices, self.description.dynamic_fields, static_fields, num_frames, memory_budget
+        )
+        self.sources: tuple[Trajectories, ...] = (observed, *generated)
+        self.num_predict_steps = num_predict_steps
+        self._return_fields = return_fields
+        self._windows = [
+            Windows(len(source), source.num_frames, num_predict_steps, use_sliding_window) for source in self.sources
+        ]
+        self._first_window = np.concatenate([[0], np.cumsum([len(windows) for windows in self._windows])])
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return int(self._first_window[-1])
+
+    def __getitem__(self, window: int) -> Batch:
+        """One window, without a batch axis."""
+        return self.__getitems__([int(window) + (len(self) if window < 0 else 0)])[0]
+
+    def __getitems__(self, windows: Sequence[int]) -> Samples:
+        """Many windows, read together."""
+        return Samples(self._read(windows), self._present)
+
+    def batch(self, windows: Sequence[int]) -> Batch:
+        """Many windows, with a batch axis."""
+        return self.__getitems__(windows).batch
+
+    def blocks(self) -> list[np.ndarray]:
+        """Window numbers of each set of trajectories that are decoded together, over all sources."""
+        blocks = []
+        for first, windows, source in zip(self._first_window[:-1], self._windows, self.sources, strict=True):
+            step = windows.num_per_trajectory
+            for members in source.blocks():
+                blocks.append((first + members[:, None] * step + np.arange(step)).ravel())
+        return blocks
+
+    @property
+    def num_held(self) -> int | None:
+        """How many blocks stay decoded; None when all of them do."""
+        held = [source.num_held for source in self.sources if source.num_held is not None]
+        return min(held) if held else None
+
+    def _present(self, sample: Batch) -> Batch:
+        return _fields(sample, self.description) if self._return_fields else sample
+
+    def _read(self, windows: Sequence[int]) -> Batch:
+        numbers = np.asarray(windows, dtype=np.int64)
+        batch = self._read_from(0, numbers) if len(self.sources) == 1 else self._read_from_all(numbers)
+        tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
+        frames = tensors.pop("frames")
+        return {"initial": frames[:, 0], "target": frames[:, 1:], **tensors}
+
+    def _read_from_all(self, numbers: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays of windows of any sources, in the order asked for."""
+        if len(numbers) and not (0 <= numbers.min() and numbers.max() < len(self)):
+            raise IndexError(f"windows {numbers.min()} to {numbers.max()} are not all in 0..{len(self) - 1}")
+        source_of = np.searchsorted(self._first_window, numbers, side="right") - 1
+        order = np.argsort(source_of, kind="stable")
+        parts = [
+            self._read_from(source, numbers[source_of == source] - self._first_window[source])
+            for source in range(len(self.sources))
+        ]
+        back = np.argsort(order)
+        return {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+
+    def _read_from(self, number: int, windows: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays of windows of one source, counted from its first."""
+        source = self.sources[number]
+        positions, starts = self._windows[number].locate(windows)
+        frames, static = source.read(positions, starts, self.num_predict_steps + 1)
+        return {
+            "frames": frames,
+            "static": static,
+            "viscosity": source.viscosity[positions],
+            "trajectory": source.indices[positions],
+            "start": starts,
+            "observed": np.full(len(windows), source.observed),
+        }
+
+
+def keep_batch(samples: Samples) -> Batch:
+    """A DataLoader's ``collate_fn`` that takes the batch as the dataset has read it."""
+    return samples.batch
+
+
+def check_indices(option: str, indices: Sequence[int] | None, num_trajectories: int) -> np.ndarray:
+    """Indices of trajectories as an array.
+
+    Raises:
+        ValueError: If there are none, one is outside the store, or one comes twice.
+    """
+    if indices is None:
+        return np.arange(num_trajectories)
+    array = np.asarray(indices, dtype=np.int64)
+    outside = array[(array < 0) | (array >= num_trajectories)]
+    if len(outside):
+        raise ValueError(
+            f"{option} names trajectories {outside.tolist()}, but the store has {num_trajectories}: use 0 to "
+            f"{num_trajectories - 1}"
+        )
+    if len(array) == 0:
+        raise ValueError(f"{option} is empty; name at least one trajectory, or leave it out for all")
+    if len(np.unique(array)) < len(array):
+        raise ValueError(f"{option} names a trajectory twice: {array.tolist()}")
+    return array
+
+
+def _check_num_frames(num_frames: int | None, store: Store) -> None:
+    if num_frames is not None and not 2 <= num_frames <= store.layout.num_frames:
+        raise ValueError(
+            f"num_frames must be between 2 and the {store.layout.num_frames} frames of the store, got {num_frames}"
+        )
+
+
+def _check_generated(source: Trajectories, description: DataDescription, num_predict_steps: int) -> None:
+    cells = description.domain.resolution
+    expected = ((description.num_dynamic_channels, *cells), (description.num_static_channels, *cells))
+    found = (source.frames(0).shape[1:], source.static(0).shape)
+    if found != expected:
+        raise ValueError(
+            f"generated trajectories must have frames of shape (C, *N) = {expected[0]} and static fields of shape "
+            f"(S, *N) = {expected[1]}, for dynamic_fields {list(description.dynamic_fields)} and static_fields "
+            f"{list(description.static_fields)}; got {found[0]} and {found[1]}"
+        )
+    if source.num_frames <= num_predict_steps:
+        raise ValueError(
+            f"generated trajectories need at least num_predict_steps + 1 = {num_predict_steps + 1} frames, got "
+            f"{source.num_frames}"
+        )
+
+
+def _fields(sample: Batch, description: DataDescription) -> Batch:
+    """The tensors of a batch, or of a single window, as PhiFlow fields by name."""
+    domain, components = description.domain, description.components
+    leading = ("trajectory",) if sample["viscosity"].ndim else ()
+
+    def split(values: torch.Tensor, names: Sequence[str], *more: str) -> dict[str, Field]:
+        sizes = [len(components[name]) for name in names]
+        parts = torch.split(values, sizes, dim=-1 - domain.dimension) if names else ()
+        return {
+            name: phi_bridge.to_field(part, domain, components[name], (*leading, *more))
+            for name, part in zip(names, parts, strict=True)
+        }
+
+    return {
+        **sample,
+        "initial": split(sample["initial"], description.dynamic_fields),
+        "target": split(sample["target"], description.dynamic_fields, "frame"),
+        "static": split(sample["static"], description.static_fields),
+    }

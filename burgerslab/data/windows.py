@@ -1,0 +1,151 @@
+"""Index arithmetic of windows and splits: which frames of which trajectory, and in which order."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import DistributedSampler
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of equally long trajectories, numbered trajectory by trajectory.
+
+    A window is an initial frame and the ``num_predict_steps`` frames after it.
+
+    Args:
+        num_trajectories: Number of trajectories.
+        num_frames: Frames of each, the initial one included.
+        num_predict_steps: Target frames of a window.
+        sliding: Start a window at every frame that leaves room for its targets; otherwise one window per
+            trajectory, at its first frame.
+
+    Raises:
+        ValueError: If a trajectory is too short for one window.
+    """
+
+    num_trajectories: int
+    num_frames: int
+    num_predict_steps: int
+    sliding: bool = True
+
+    def __post_init__(self) -> None:
+        if self.num_predict_steps < 1:
+            raise ValueError(f"num_predict_steps must be at least 1, got {self.num_predict_steps}")
+        if self.num_predict_steps >= self.num_frames:
+            raise ValueError(
+                f"num_predict_steps {self.num_predict_steps} needs trajectories of at least "
+                f"{self.num_predict_steps + 1} frames, got {self.num_frames}: set num_predict_steps to "
+                f"{self.num_frames - 1} or less, or use longer trajectories"
+            )
+
+    @property
+    def num_per_trajectory(self) -> int:
+        """Windows in one trajectory."""
+        return self.num_frames - self.num_predict_steps if self.sliding else 1
+
+    def __len__(self) -> int:
+        """Windows in all trajectories."""
+        return self.num_trajectories * self.num_per_trajectory
+
+    def locate(self, windows: Sequence[int] | Indices) -> tuple[Indices, Indices]:
+        """Trajectory and first frame of each window.
+
+        Raises:
+            IndexError: If a window does not exist.
+        """
+        windows = np.asarray(windows, dtype=np.int64)
+        if len(windows) and not (0 <= windows.min() and windows.max() < len(self)):
+            raise IndexError(f"windows {windows.min()} to {windows.max()} are not all in 0..{len(self) - 1}")
+        return np.divmod(windows, self.num_per_trajectory)
+
+
+def split_trajectories(num_trajectories: int, fractions: Sequence[float], seed: int) -> tuple[Indices, ...]:
+    """Divide trajectories at random into parts of given fractions.
+
+    Every part of a non-zero fraction gets at least one trajectory. Fractions that sum to 1 use every trajectory;
+    rounding favours the parts that lack most.
+
+    Args:
+        num_trajectories: Number of trajectories.
+        fractions: Non-negative numbers that sum to at most 1.
+        seed: Of the permutation.
+
+    Returns:
+        Sorted trajectory indices of each part.
+
+    Raises:
+        ValueError: If the fractions do not fit, or there are fewer trajectories than parts.
+    """
+    wanted = np.asarray(fractions, dtype=float) * num_trajectories
+    if not (wanted >= 0).all() or wanted.sum() > num_trajectories * (1 + 1e-9):
+        raise ValueError(f"split must be fractions between 0 and 1 that sum to at most 1, got {list(fractions)}")
+    num_parts = int((wanted > 0).sum())
+    if num_parts > num_trajectories:
+        raise ValueError(
+            f"split {list(fractions)} needs at least {num_parts} trajectories, got {num_trajectories}; use more "
+            "trajectories or set some fractions to 0"
+        )
+    counts = np.where(wanted > 0, np.maximum(1, np.floor(wanted)), 0).astype(int)
+    total = max(num_parts, int(wanted.sum() + 1e-6))
+    while counts.sum() < total:
+        counts[np.argmax(np.where(wanted > 0, wanted - counts, -np.inf))] += 1
+    while counts.sum() > total:
+        counts[np.argmin(np.where(counts > 1, wanted - counts, np.inf))] -= 1
+    order = np.random.default_rng([seed, num_trajectories]).permutation(num_trajectories)
+    bounds = np.concatenate([[0], np.cumsum(counts)])
+    return tuple(np.sort(order[low:high]) for low, high in pairwise(bounds))
+
+
+class EpochSampler(DistributedSampler[int]):
+    """A shuffled order of windows that is a function of (seed, epoch) alone, shared out among ranks.
+
+    Windows come in blocks: those of trajectories that are decoded together. Blocks are visited in shuffled groups
+    and windows are shuffled within a group, so that a source which holds a group decodes each block once per
+    epoch. One group is a full shuffle. Ranks get equal numbers of windows; the few that are left over differ from
+    epoch to epoch. Lightning leaves subclasses of ``DistributedSampler`` as they are and calls their
+    ``set_epoch``.
+
+    Args:
+        blocks: Window numbers of each block; together 0, 1, 2, ...
+        seed: Of the shuffle.
+        group_size: Blocks per group; None is all.
+        rank: This process.
+        num_ranks: Number of processes.
+        shuffle: False keeps the order of the blocks and of their windows.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Sequence[int] | Indices],
+        seed: int = 0,
+        group_size: int | None = None,
+        rank: int = 0,
+        num_ranks: int = 1,
+        shuffle: bool = True,
+    ) -> None:
+        self._blocks = [np.asarray(block, dtype=np.int64) for block in blocks]
+        num_windows = sum(map(len, self._blocks))
+        super().__init__(range(num_windows), num_ranks, rank, shuffle, seed, drop_last=True)  # type: ignore[arg-type]
+        self._group_size = len(self._blocks) if group_size is None else group_size
+        self.num_samples = num_windows // num_ranks
+
+    def __iter__(self) -> Iterator[int]:
+        """Window numbers of this rank in this epoch."""
+        return iter(self.order()[self.rank :: self.num_replicas][: self.num_samples].tolist())
+
+    def order(self) -> Indices:
+        """Every window of this epoch, in order, for all ranks together."""
+        if not self.shuffle:
+            return np.concatenate(self._blocks)
+        generator = np.random.default_rng([self.seed, self.epoch])
+        visits = generator.permutation(len(self._blocks))
+        groups = []
+        for first in range(0, len(visits), self._group_size):
+            members = visits[first : first + self._group_size]
+            groups.append(generator.permutation(np.concatenate([self._blocks[i] for i in members])))
+        return np.concatenate(groups)
