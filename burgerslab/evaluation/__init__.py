@@ -1,0 +1,4 @@
+"""What is made of finished runs: tables, figures, stores of predictions."""
+
+from burgerslab.evaluation.prediction_writer import PredictionWriter as PredictionWriter
+from burgerslab.evaluation.test_report import TestReport as TestReport

@@ -1,0 +1,295 @@
+"""Figures of one trajectory and of the growth of errors, drawn from arrays.
+
+Legend of the shapes: T frames, C components, *N cells (one, two or three axes, axis 0 is x), R trajectories.
+
+Every function returns the figure; none computes a metric, writes a file or touches pyplot's state. Truth and
+prediction share one colour scale, which is the range of the truth, so that a prediction that blows up does not
+hide it; what lies beyond is drawn in the last colour and marked by an arrow on the colour bar. Values that are
+not finite are grey.
+"""
+
+from collections.abc import Mapping
+
+import matplotlib
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure, FigureBase
+from numpy import ndarray
+
+MAX_NUM_COLUMNS = 4
+LABEL_SIZE = 9
+MAP_OF_FIELDS = matplotlib.colormaps["viridis"].with_extremes(bad="0.6")
+MAP_OF_DIFFERENCES = matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.6")
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def rollout_figure(
+    truth: Float[ndarray, "T C *N"],
+    prediction: Float[ndarray, "T C *N"],
+    times: Float[ndarray, " T"],
+    extent: tuple[float, ...],
+    *,
+    component: int | None = None,
+    name: str = "prediction",
+    figure: FigureBase | None = None,
+) -> FigureBase:
+    """Draw truth, prediction and prediction - truth of one trajectory.
+
+    In 1D these are three space-time diagrams. In 2D they are three rows of at most four frames, evenly chosen
+    from the first to the last. In 3D they are the same rows, cut at the middle layer of cells in z.
+
+    Args:
+        truth: True velocity, units L/T.
+        prediction: Predicted velocity, units L/T.
+        times: Time of each frame, ascending, units T.
+        extent: Length of the box along each axis, units L.
+        component: Component to draw; None draws u in 1D and the speed |u| in 2D and 3D.
+        name: What made the prediction, for the title.
+        figure: Empty figure or subfigure to draw into; None makes a new one.
+
+    Returns:
+        The figure drawn into.
+
+    Raises:
+        ValueError: If the shapes of the arrays do not fit each other, or there is no such component.
+    """
+    _check(truth, prediction, times, extent, component)
+    dimension = len(extent)
+    if figure is None:
+        figure = Figure(figsize=(10, _rollout_height(extent)), layout="constrained")
+    symbol, true, predicted = _scalar(truth, prediction, component)
+    if dimension == 1:
+        _draw_space_time(figure, true, predicted, times, extent[0], symbol, name)
+        return figure
+    if dimension == 3:
+        layer = true.shape[3] // 2
+        height = (layer + 0.5) * extent[2] / true.shape[3]
+        figure.suptitle(f"section at z = {height:.3g} [L]", fontsize=LABEL_SIZE + 1)
+        true, predicted = true[..., layer], predicted[..., layer]
+    _draw_snapshots(figure, true, predicted, times, extent[:2], symbol, name)
+    return figure
+
+
+def error_growth_figure(
+    times: Float[ndarray, " T"],
+    curves: Mapping[str, Float[ndarray, "_ T"]],
+    ylabel: str,
+    *,
+    log: bool = True,
+    ax: Axes | None = None,
+) -> FigureBase:
+    """Draw one value per trajectory and frame against time: the median and the band from 10 % to 90 %.
+
+    Median and band are order statistics over the trajectories (nearest rank, nothing interpolated), in which
+    nan ranks highest. A line or band ends where its order statistic is not finite.
+
+    Args:
+        times: Time of each frame, ascending, units T.
+        curves: For each label of the legend, the values of shape (R, T).
+        ylabel: Label of the vertical axis, with its unit.
+        log: Whether the vertical axis is logarithmic; values of zero are then left out. It stays linear where
+            no value is positive.
+        ax: Axes to draw into; None makes a new figure.
+
+    Returns:
+        The figure that holds the axes.
+
+    Raises:
+        ValueError: If there are no curves, more than six, or one whose number of frames is not that of times.
+    """
+    if not 1 <= len(curves) <= len(LINE_COLOURS):
+        raise ValueError(f"curves expected 1 to {len(LINE_COLOURS)} entries, got {len(curves)}")
+    for label, values in curves.items():
+        if values.shape[1:] != times.shape or not len(values):
+            raise ValueError(f"curves[{label!r}] expected shape (trajectory, {len(times)}), got {values.shape}")
+    if ax is None:
+        ax = Figure(figsize=(6, 3.4), layout="constrained").subplots()
+    log = log and any(bool((values > 0).any()) for values in curves.values())
+    # A single frame has no line.
+    marker = "o" if len(times) == 1 else None
+    for (label, values), colour in zip(curves.items(), LINE_COLOURS, strict=False):
+        ranked = np.sort(values, axis=0)
+        low, median, high = (_drawable(ranked[round(share * (len(ranked) - 1))], log) for share in (0.1, 0.5, 0.9))
+        ax.plot(times, median, color=colour, label=label, marker=marker)
+        if len(values) > 1:
+            ax.fill_between(times, low, high, color=colour, alpha=0.2, linewidth=0)
+    if log:
+        ax.set_yscale("log")
+    ax.set_xlabel("time t [T]", fontsize=LABEL_SIZE)
+    ax.set_ylabel(ylabel, fontsize=LABEL_SIZE)
+    ax.tick_params(labelsize=LABEL_SIZE)
+    ax.grid(alpha=0.3)
+    several = any(len(values) > 1 for values in curves.values())
+    title = "median, 10-90 % of trajectories" if several else None
+    ax.legend(fontsize=LABEL_SIZE, title=title, title_fontsize=LABEL_SIZE - 1, frameon=False)
+    return ax.figure
+
+
+def summary_figure(
+    truth: Float[ndarray, "T C *N"],
+    prediction: Float[ndarray, "T C *N"],
+    times: Float[ndarray, " T"],
+    extent: tuple[float, ...],
+    curves: Mapping[str, Float[ndarray, "_ T"]],
+    ylabel: str,
+    *,
+    component: int | None = None,
+    name: str = "prediction",
+    log: bool = True,
+) -> Figure:
+    """Draw one trajectory and, below it, the growth of the error over all trajectories.
+
+    Args:
+        truth: True velocity of one trajectory, units L/T.
+        prediction: Predicted velocity of the same trajectory, units L/T.
+        times: Time of each frame, ascending, units T.
+        extent: Length of the box along each axis, units L.
+        curves: For each label of the legend, the errors of shape (R, T).
+        ylabel: Label of the error, with its unit.
+        component: Component to draw; None draws u in 1D and the speed |u| in 2D and 3D.
+        name: What made the prediction, for the title.
+        log: Whether the axis of the error is logarithmic.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: As `rollout_figure` and `error_growth_figure`.
+    """
+    heights = (_rollout_height(extent), 3.0)
+    figure = Figure(figsize=(10, sum(heights)), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=heights)
+    rollout_figure(truth, prediction, times, extent, component=component, name=name, figure=upper)
+    error_growth_figure(times, curves, ylabel, log=log, ax=lower.subplots())
+    return figure
+
+
+def _check(
+    truth: ndarray, prediction: ndarray, times: ndarray, extent: tuple[float, ...], component: int | None
+) -> None:
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth and prediction must have one shape, got {truth.shape} and {prediction.shape}")
+    if truth.ndim != 2 + len(extent) or len(extent) not in (1, 2, 3):
+        raise ValueError(f"extent expected {truth.ndim - 2} lengths, one per axis of cells (1 to 3), got {extent}")
+    if times.shape != truth.shape[:1]:
+        raise ValueError(f"times expected {len(truth)} entries, one per frame, got shape {times.shape}")
+    if component is not None and not 0 <= component < truth.shape[1]:
+        raise ValueError(f"component must be in 0 ... {truth.shape[1] - 1}, got {component}")
+
+
+def _scalar(truth: ndarray, prediction: ndarray, component: int | None) -> tuple[str, ndarray, ndarray]:
+    """Symbol of what is drawn, and its values of shape (T, *N)."""
+    if component is None and truth.shape[1] > 1:
+        with np.errstate(over="ignore"):
+            return "|u|", np.linalg.norm(truth, axis=1), np.linalg.norm(prediction, axis=1)
+    symbol = "u" if truth.shape[1] == 1 else f"$u_{'xyz'[component or 0]}$"
+    return symbol, truth[:, component or 0], prediction[:, component or 0]
+
+
+def _draw_space_time(
+    figure: FigureBase, true: ndarray, predicted: ndarray, times: ndarray, length: float, symbol: str, name: str
+) -> None:
+    """Fields have shape (T, X)."""
+    difference, field_norm, difference_norm = _difference_and_norms(true, predicted)
+    panels = (
+        (f"truth: {symbol}", true, MAP_OF_FIELDS, field_norm),
+        (f"{name}: {symbol}", predicted, MAP_OF_FIELDS, field_norm),
+        (f"{name} − truth", difference, MAP_OF_DIFFERENCES, difference_norm),
+    )
+    time_edges, cell_edges = _edges(times), np.linspace(0, length, true.shape[1] + 1)
+    axes = figure.subplots(1, 3, sharex=True, sharey=True)
+    for ax, (title, values, colours, norm) in zip(axes, panels, strict=True):
+        ax.pcolormesh(time_edges, cell_edges, np.ma.masked_invalid(values.T), cmap=colours, norm=norm)
+        ax.set_title(title, fontsize=LABEL_SIZE + 1)
+        ax.set_xlabel("time t [T]", fontsize=LABEL_SIZE)
+        ax.set_facecolor("0.6")
+        ax.tick_params(labelsize=LABEL_SIZE)
+    axes[0].set_ylabel("x [L]", fontsize=LABEL_SIZE)
+    _draw_colour_bar(figure, axes[:2], (true, predicted), MAP_OF_FIELDS, field_norm, symbol)
+    _draw_colour_bar(figure, axes[2:], (difference,), MAP_OF_DIFFERENCES, difference_norm, f"difference of {symbol}")
+
+
+def _draw_snapshots(
+    figure: FigureBase,
+    true: ndarray,
+    predicted: ndarray,
+    times: ndarray,
+    extent: tuple[float, ...],
+    symbol: str,
+    name: str,
+) -> None:
+    """Fields have shape (T, X, Y)."""
+    chosen = np.unique(np.linspace(0, len(times) - 1, MAX_NUM_COLUMNS).round().astype(int))
+    true, predicted = true[chosen], predicted[chosen]
+    difference, field_norm, difference_norm = _difference_and_norms(true, predicted)
+    panels = (
+        ("truth", true, MAP_OF_FIELDS, field_norm),
+        (name, predicted, MAP_OF_FIELDS, field_norm),
+        (f"{name} − truth", difference, MAP_OF_DIFFERENCES, difference_norm),
+    )
+    box = (0, extent[0], 0, extent[1])
+    axes = figure.subplots(3, len(chosen), sharex=True, sharey=True, squeeze=False)
+    for row, (title, frames, colours, norm) in zip(axes, panels, strict=True):
+        for ax, values in zip(row, frames, strict=True):
+            ax.imshow(np.ma.masked_invalid(values.T), origin="lower", extent=box, cmap=colours, norm=norm)
+            # Few ticks, for the labels of neighbouring panels nearly touch.
+            for axis, length in ((ax.xaxis, extent[0]), (ax.yaxis, extent[1])):
+                axis.set_ticks([0, length / 2, length], [f"{place:.3g}" for place in (0, length / 2, length)])
+            ax.tick_params(labelsize=LABEL_SIZE)
+        row[0].set_ylabel(f"{title}\ny [L]", fontsize=LABEL_SIZE)
+    for column, time in enumerate(times[chosen]):
+        axes[0, column].set_title(f"t = {time:.3g} [T]", fontsize=LABEL_SIZE + 1)
+        axes[2, column].set_xlabel("x [L]", fontsize=LABEL_SIZE)
+    _draw_colour_bar(figure, axes[:2], (true, predicted), MAP_OF_FIELDS, field_norm, symbol)
+    _draw_colour_bar(figure, axes[2:], (difference,), MAP_OF_DIFFERENCES, difference_norm, f"difference of {symbol}")
+
+
+def _draw_colour_bar(
+    figure: FigureBase, axes: ndarray, drawn: tuple[ndarray, ...], colours: Colormap, norm: Normalize, label: str
+) -> None:
+    values = np.concatenate([array[np.isfinite(array)] for array in drawn])
+    below, above = bool((values < norm.vmin).any()), bool((values > norm.vmax).any())
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    # Bars along several rows of panels are as thick as those along one.
+    aspect = 22 * (len(axes) if axes.ndim == 2 else 1)
+    bar = figure.colorbar(
+        ScalarMappable(norm, colours), ax=axes.ravel().tolist(), extend=extend[below, above], pad=0.02, aspect=aspect
+    )
+    bar.set_label(f"{label} [L/T]", fontsize=LABEL_SIZE)
+    bar.ax.tick_params(labelsize=LABEL_SIZE)
+
+
+def _difference_and_norms(true: ndarray, predicted: ndarray) -> tuple[ndarray, Normalize, Normalize]:
+    finite = true[np.isfinite(true)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = predicted - true
+    # A difference beyond the range of the truth is off the scale: the rest stays visible.
+    largest = np.abs(difference[np.isfinite(difference)]).max(initial=0.0)
+    limit = min(float(largest), high - low) or high - low
+    return difference, Normalize(low, high), Normalize(-limit, limit)
+
+
+def _rollout_height(extent: tuple[float, ...]) -> float:
+    """Height in inches at a width of 10 inches, in which panels with equal axes leave little blank."""
+    if len(extent) == 1:
+        return 3.4
+    return 1.1 + 3 * min(max(1.9 * extent[1] / extent[0], 0.8), 2.1)
+
+
+def _edges(centres: Float[ndarray, " T"]) -> Float[ndarray, " T+1"]:
+    if len(centres) == 1:
+        return np.array([centres[0] - 0.5, centres[0] + 0.5])
+    middles = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+
+
+def _drawable(values: Float[ndarray, " T"], log: bool) -> Float[ndarray, " T"]:
+    """Values with nan, which no line is drawn through, in place of what the axis cannot show."""
+    return np.where(np.isfinite(values) & ((values > 0) | (not log)), values, np.nan)
