@@ -20,3 +20,13 @@ def _seed() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002 - PhiFlow draws from the global state
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory):
+    """A finished `burgerslab fit` of one epoch; take it as it is, write elsewhere."""
+    from tests.small_run import SmallRun  # after the import hook
+
+    run = SmallRun(tmp_path_factory.mktemp("small_run"))
+    assert run.main("fit", run.folder / "runs") == 0
+    return run

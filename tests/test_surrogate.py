@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from burgerslab.data import BurgersDataModule, Simulation
+from burgerslab.evaluation import TestReport
 from burgerslab.physics import DivergedError, Domain, LogUniformViscosity, RandomFourier
 from burgerslab.surrogate import Curriculum, Surrogate, UNet
 
@@ -156,6 +158,39 @@ def test_data_of_another_dt_are_refused(datamodule: BurgersDataModule, tmp_path:
     )
     with pytest.raises(ValueError, match=r"trained on other data than .*b\.zarr \(dt: 0\.02 and 0\.01\)"):
         pl.Trainer(**QUIET).test(model, datamodule=other, verbose=False)
+
+
+def test_a_checkpoint_is_not_tested_on_data_of_another_dt(datamodule: BurgersDataModule, tmp_path: Path) -> None:
+    trainer = pl.Trainer(max_epochs=1, **QUIET)
+    trainer.fit(surrogate(), datamodule=datamodule)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    other = BurgersDataModule(
+        str(tmp_path / "b.zarr"), simulation(dt=0.01), num_predict_steps=3, static_fields=["viscosity"]
+    )
+    for use in (pl.Trainer(**QUIET).test, pl.Trainer(max_epochs=2, **QUIET).fit):
+        with pytest.raises(ValueError, match=r"trained on other data than .*b\.zarr \(dt: 0\.02 and 0\.01\)"):
+            use(surrogate(), datamodule=other, ckpt_path=str(tmp_path / "a.ckpt"))
+
+
+def test_a_checkpoint_is_tested_on_all_of_another_store(datamodule: BurgersDataModule, tmp_path: Path) -> None:
+    trainer = pl.Trainer(max_epochs=1, **QUIET)
+    trainer.fit(surrogate(), datamodule=datamodule)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    other = BurgersDataModule(
+        str(tmp_path / "b.zarr"),
+        simulation(seed=5, domain=Domain((1.0,), (32,))),
+        static_fields=["viscosity"],
+        num_predict_steps=1,
+        train_sim_indices=[],
+        val_sim_indices=[],
+        test_sim_indices=list(range(6)),
+    )
+    model = surrogate()
+    report = TestReport()
+    options = {**QUIET, "default_root_dir": tmp_path}
+    pl.Trainer(callbacks=[report], **options).test(model, datamodule=other, ckpt_path=str(tmp_path / "a.ckpt"))
+    assert json.loads((tmp_path / "metrics.json").read_text())["trajectories"] == list(range(6))
+    assert torch.equal(model.std, datamodule.statistics.std.float())
 
 
 def test_a_surrogate_without_data_says_how_to_give_them() -> None:

@@ -217,6 +217,10 @@ class BurgersDataModule(pl.LightningDataModule):
         if self._store is None:
             self._store = self._open()
         if part not in self._datasets:
+            if len(self.trajectories_of(part)) == 0:
+                raise ValueError(
+                    f"no trajectories for {part}: change data.split, or name some in data.{part}_sim_indices"
+                )
             whole = part != "train"
             num_frames = self.num_frames or self._store.layout.num_frames
             parts = self._split(self._store.layout.num_trajectories)
@@ -281,5 +285,4 @@ class BurgersDataModule(pl.LightningDataModule):
             Windows(1, num_frames, self.num_predict_steps)
         except ValueError as error:
             raise ValueError(f"data.{error}") from None
-        if len(self._split(layout.num_trajectories)[0]) == 0:
-            raise ValueError("data.split leaves no trajectory to train on")
+        self._split(layout.num_trajectories)

@@ -113,8 +113,8 @@ class StorePlan:
         if found:
             listed = "\n  ".join(f"{key}: stored {stored!r}, wanted {wanted!r}" for key, stored, wanted in found)
             raise StoreMismatchError(
-                f"{path}: this store was made with other settings:\n  {listed}\nChoose another path, or set "
-                "overwrite to replace the store"
+                f"{path}: this store was made with other settings:\n  {listed}\nChoose another path, or "
+                "replace the store with overwrite (data.overwrite: true in a config)"
             )
         return record
 

@@ -30,7 +30,7 @@ class Rollout:
     """Solver of u_t + (u·∇)u = ν Δu from initial frames, in physical units.
 
     PhiFlow's eager mode spends most of its time on small grids in Python. After some 64 steps at one shape the
-    step is recorded once as a graph of torch operations and replayed: bit for bit the same result, 3 to 8
+    step is recorded once as a graph of torch operations and replayed: bit for bit the same result, 2 to 8
     times faster on small grids. Gradients flow through either.
 
     Args:

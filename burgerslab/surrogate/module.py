@@ -225,6 +225,8 @@ class Surrogate(pl.LightningModule):
         self.description = DataDescription.from_dict(checkpoint["description"])
         for name in _STATISTICS:
             setattr(self, name, torch.empty_like(checkpoint["state_dict"][name], device=self.device))
+        if self._trainer is not None:
+            self._meet_data()
 
     def _times(self, num_frames: int) -> Tensor:
         assert self.description is not None

@@ -1,0 +1,101 @@
+"""generate and inspect: the commands on stores, which need no Trainer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jsonargparse import SUPPRESS, ActionConfigFile
+
+from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, Parser, with_default_classes
+from burgerslab.cli.quiet import quiet
+
+# The other keys of a fit config, so that one file serves both commands.
+_KEYS_OF_FIT = ("seed_everything", "trainer", "model", "ckpt_path", "test_after_fit")
+
+
+def run_generate(options: Sequence[str]) -> int:
+    """Simulate the store of a config and verify it; damaged blocks of a store that is there are made again.
+
+    Args:
+        options: As for fit; model and trainer are ignored.
+    """
+    import lightning.pytorch as pl
+
+    from burgerslab.data import BurgersDataModule, generate
+    from burgerslab.data.store_repair import repair
+
+    purpose = "Simulate the store of a config and verify it."
+    parser = Parser(prog="burgerslab generate", description=purpose, epilog=HELP_ON_CLASSES)
+    parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file, the same as for fit.")
+    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
+    parser.set_defaults({"data": DEFAULT_CLASSES["data"]})
+    for key in _KEYS_OF_FIT:
+        parser.add_argument(f"--{key}", type=Any, help=SUPPRESS)
+    with quiet():
+        settings = parser.parse_args(with_default_classes(options))
+        for key in _KEYS_OF_FIT:  # else the model would be made, too
+            settings.pop(key, None)
+        datamodule = parser.instantiate_classes(settings).data
+        if not isinstance(datamodule, BurgersDataModule) or datamodule.simulation is None:
+            raise ValueError("generate needs data.simulation, which says what to simulate; add it to the config")
+        store = generate(datamodule.simulation, datamodule.store_path, overwrite=datamodule.overwrite)
+        if damage := store.verify():
+            print(f"{store.path}: {len(damage)} damaged files are made again")
+            repair(store.path)
+            generate(datamodule.simulation, datamodule.store_path)
+    print(f"store: {store.path}")
+    return 0
+
+
+def run_inspect(options: Sequence[str]) -> int:
+    """Print what is in a store and verify every chunk; exit code 1 when something is damaged.
+
+    Args:
+        options: Path of the store.
+    """
+    parser = Parser(prog="burgerslab inspect", description="Print what is in a store and verify every chunk.")
+    parser.add_argument("store", type=str, help="Path of the zarr store.")
+    path = parser.parse_args(list(options)).store
+    from rich.console import Console
+
+    from burgerslab.data import Store
+
+    store = Store(path)
+    console = Console()
+    for name, value in store_facts(store):
+        console.print(f"{name + ':':<16}{value}", soft_wrap=True, highlight=False, markup=False)
+    damage = store.verify(progress=True)
+    for item in damage:
+        console.print(f"damaged:        {item.file}: {item.reason}", soft_wrap=True, highlight=False, markup=False)
+    if damage:
+        console.print(f"{len(damage)} files are damaged; `burgerslab generate` with the config makes them again")
+        return 1
+    console.print("checksums:      all chunks verified", highlight=False)
+    return 0
+
+
+def store_facts(store: Any) -> list[tuple[str, str]]:
+    """Names and values of what is worth knowing of a store."""
+    layout = store.layout
+    domain = layout.domain
+    low, high = float(store.viscosity.min()), float(store.viscosity.max())
+    viscosity = f"{low:.6g}" if low == high else f"{low:.6g} to {high:.6g}"
+    facts = [
+        ("store", str(store.path)),
+        ("trajectories", f"{layout.num_trajectories} of {layout.num_frames} frames, dt = {layout.dt:g} T"),
+        (
+            "domain",
+            f"{' x '.join(f'{length:g}' for length in domain.extent)} L, "
+            f"{' x '.join(map(str, domain.resolution))} cells, periodic",
+        ),
+        ("viscosity", f"{viscosity} L²/T"),
+    ]
+    for field in layout.fields:
+        kind = "static" if field.static else "dynamic"
+        facts.append((field.name, f"{kind}, components {', '.join(field.components)}, units {field.units or '-'}"))
+    facts += [("fingerprint", store.fingerprint), ("source", str(store.settings.get("source", "unknown")))]
+    facts += [(name, str(store.settings[name])) for name in ("checkpoint",) if name in store.settings]
+    facts.append(("made with", ", ".join(f"{name} {value}" for name, value in store.provenance.items())))
+    return facts
+
+
+COMMANDS = {"generate": run_generate, "inspect": run_inspect}

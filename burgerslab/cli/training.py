@@ -1,0 +1,193 @@
+"""fit, validate, test and predict: LightningCLI with the package's defaults."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import (
+    Callback,
+    Checkpoint,
+    ModelCheckpoint,
+    ProgressBar,
+    RichProgressBar,
+    WeightAveraging,
+)
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.trainer.states import TrainerStatus
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, ShortErrors, with_default_classes
+from burgerslab.cli.quiet import quiet
+from burgerslab.data import BurgersDataModule
+from burgerslab.evaluation import PredictionWriter, TestReport
+from burgerslab.surrogate import Surrogate
+
+DEFAULT_ROOT = "runs"
+_NETWORK = "model.init_args.network.init_args"
+_FACTS = ("in_channels", "out_channels", "dimension")
+_PART_OF = {"validate": "val", "test": "test", "predict": "test"}
+
+
+class TrainingParser(ShortErrors, LightningArgumentParser):
+    """Lightning's parser with short errors."""
+
+
+class RunFolder(SaveConfigCallback):
+    """Saves the config in the run's folder, and says where that is."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Print the folder, once the config is in it."""
+        print(f"run: {trainer.log_dir}")
+
+
+class TrainingCLI(LightningCLI):
+    """One command of LightningCLI: model, data and trainer from YAML, with run folder, loggers and checkpoints."""
+
+    command = "fit"
+
+    @classmethod
+    def subcommands(cls) -> dict[str, set[str]]:
+        """Only the command at hand: each parser costs 0.1 s."""
+        return {cls.command: LightningCLI.subcommands()[cls.command]}
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Channels and dimension come from the data; the user never writes them."""
+        parser.set_defaults(DEFAULT_CLASSES)
+        for fact in _FACTS:
+            parser.link_arguments(f"data.{fact}", f"{_NETWORK}.{fact}", apply_on="instantiate")
+        if self.command == "fit":
+            parser.add_argument(
+                "--test_after_fit", type=bool, default=True, help="Whether to test the best checkpoint in the end."
+            )
+
+    def before_instantiate_classes(self) -> None:
+        """Look at what can be told from names alone, before anything is loaded or simulated."""
+        classes = {name: self._get(self.config, name)["class_path"] for name in DEFAULT_CLASSES}
+        surrogate, datamodule = (DEFAULT_CLASSES[name]["class_path"] for name in ("model", "data"))
+        if classes["model"] == surrogate and classes["data"] != datamodule:
+            raise ValueError(f"{surrogate} learns from {datamodule} only, got data: {classes['data']}")
+        path = self._get(self.config, "ckpt_path")
+        if path is None or "://" in str(path) or str(path).startswith("registry"):
+            return
+        if not Path(path).exists():
+            raise ValueError(
+                f"ckpt_path: there is no checkpoint at {Path(path).absolute()}; fit writes them to "
+                "trainer.default_root_dir, version_N/checkpoints"
+            )
+
+    def instantiate_classes(self) -> None:
+        """Make the objects, and refuse what the config says of the network that the data do not."""
+        super().instantiate_classes()
+        for fact in _FACTS:
+            written = self._get(self.config, f"{_NETWORK}.{fact}")
+            if written is not None and written != getattr(self.datamodule, fact):
+                raise ValueError(
+                    f"{_NETWORK}.{fact} is {written}, but the data need {getattr(self.datamodule, fact)}; leave it "
+                    "out: it is taken from the data"
+                )
+        if self.command != "fit" and isinstance(self.model, Surrogate) and not self._get(self.config, "ckpt_path"):
+            raise ValueError(
+                f"{self.command} needs a trained surrogate: give --ckpt_path=RUN/checkpoints/best.ckpt of a fit"
+            )
+        part = _PART_OF.get(self.command)
+        if part is not None and not self._has_trajectories(part):
+            raise ValueError(
+                f"data.split or data.{part}_sim_indices leaves no trajectories to {self.command}; name at least one"
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """A Trainer with the default loggers and callbacks that the config does not name itself."""
+        options = self._get(self.config_init, "trainer", {})
+        root = options["default_root_dir"] or DEFAULT_ROOT
+        if options["logger"] in (None, True) and not options["fast_dev_run"]:
+            csv = CSVLogger(root, name="")
+            kwargs["logger"] = [csv, TensorBoardLogger(root, name="", version=csv.version)]
+        callbacks = options["callbacks"] or []
+        callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
+        kwargs["callbacks"] = [*callbacks, *self._default_callbacks(callbacks, options)]
+        return super().instantiate_trainer(default_root_dir=root, **kwargs)
+
+    def before_fit(self) -> None:
+        """Say where the run comes from."""
+        if (path := self._get(self.config, "ckpt_path")) and self.trainer.is_global_zero:
+            print(f"resumed from {path}; best.ckpt will be the best of the epochs from here on")
+
+    def after_fit(self) -> None:
+        """Test the best checkpoint, so that one command ends with numbers and a figure."""
+        trainer = self.trainer
+        if not self._get(self.config, "test_after_fit", False) or trainer.state.status != TrainerStatus.FINISHED:
+            return
+        if not self._has_trajectories("test") or not is_overridden("test_step", self.model):
+            return
+        best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+        callbacks = trainer.callbacks
+        # It would load the weights to train on with, instead of their average, which is what the checkpoint offers.
+        trainer.callbacks = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
+        with quiet(trained_elsewhere=True):
+            trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best" if best else None, verbose=False)
+        trainer.callbacks = callbacks
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Lightning's table of test results would repeat that of `TestReport`."""
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand == "test":
+            parser.set_defaults(verbose=False)
+        return parser
+
+    def _parse_ckpt_path(self) -> None:
+        """Keep the config as the user wrote it; Lightning would mix a checkpoint's hyperparameters into it."""
+
+    def _has_trajectories(self, part: str) -> bool:
+        return not isinstance(self.datamodule, BurgersDataModule) or len(self.datamodule.trajectories_of(part)) > 0
+
+    def _default_callbacks(self, given: Sequence[Callback], options: Mapping[str, Any]) -> list[Callback]:
+        """The package's callbacks, but for those of whose kind the config has one."""
+        callbacks: list[Callback] = [TestReport(), PredictionWriter()]
+        if self.command == "fit" and options["enable_checkpointing"] is not False and not options["fast_dev_run"]:
+            validated = self._has_trajectories("val") and options["limit_val_batches"] != 0
+            callbacks.append(_checkpoint(validated and isinstance(self.model, Surrogate)))
+        if options["enable_progress_bar"] is not False:
+            callbacks.append(RichProgressBar(leave=False))
+        kinds = (Checkpoint, ProgressBar, TestReport, PredictionWriter)
+        taken = tuple(kind for kind in kinds if any(isinstance(callback, kind) for callback in given))
+        return [callback for callback in callbacks if not isinstance(callback, taken)]
+
+
+def _checkpoint(with_validation: bool) -> ModelCheckpoint:
+    """The best and the last weights; only the last where nothing tells which are best."""
+    return ModelCheckpoint(
+        filename="best" if with_validation else "last",
+        monitor="val/nrmse" if with_validation else None,
+        save_last=with_validation,
+        save_on_train_epoch_end=True,  # a run resumed from the end of an epoch goes on bit by bit
+        enable_version_counter=False,
+    )
+
+
+def run(command: str, options: list[str]) -> int:
+    """Run one training command.
+
+    Args:
+        command: fit, validate, test or predict.
+        options: Its options.
+    """
+    TrainingCLI.command = command
+    with quiet(trained_elsewhere=command != "fit"):
+        TrainingCLI(
+            pl.LightningModule,
+            pl.LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            seed_everything_default=0,
+            trainer_defaults={"default_root_dir": DEFAULT_ROOT, "log_every_n_steps": 10},
+            parser_class=TrainingParser,
+            parser_kwargs={"prog": "burgerslab", command: {"epilog": HELP_ON_CLASSES}},
+            save_config_callback=RunFolder,
+            save_config_kwargs={"overwrite": True},
+            args=[command, *with_default_classes(options)],
+        )
+    return 0
