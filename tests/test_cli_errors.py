@@ -216,12 +216,21 @@ def test_a_call_that_fails_in_this_package_is_a_bug(small_run, tmp_path, monkeyp
 def test_signals_end_a_run_with_one_line(small_run, tmp_path, number, code, message):
     options = ["--trainer.max_epochs=100000", f"--trainer.default_root_dir={tmp_path}"]
     command = [sys.executable, "-m", "burgerslab", "fit", f"--config={small_run.config}", *options]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(number)
-        error = process.communicate(timeout=60)[1]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    ) as process:
+        try:
+            deadline = time.monotonic() + 120
+            while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            process.send_signal(number)
+            error = process.communicate(timeout=60)[1]
+        finally:
+            process.kill()
     assert process.returncode == code
     assert error.endswith(f"burgerslab: error: {message}\n")
     assert "Traceback" not in error
