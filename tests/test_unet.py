@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from burgerslab.surrogate.unet import UNet
+from burgerslab.surrogate.unet import Doubling, UNet
 
 
 def perturbed(network: UNet) -> UNet:
@@ -44,10 +44,10 @@ def test_number_of_parameters_counted_by_hand() -> None:
     block_of_4 = 2 * (4 * 4 * 9 + 4) + 2 * (4 + 4)
     block_of_8 = 2 * (8 * 8 * 9 + 8) + 2 * (8 + 8)
     down = 4 * 8 * 4 + 8
-    up = 8 * 4 * 4 + 4
+    up = 8 * 4 + 4
     norm_and_head = (4 + 4) + (4 * 1 + 1)
     expected = stem + block_of_4 + down + block_of_8 + up + block_of_4 + norm_and_head
-    assert expected == 2181
+    assert expected == 2085
     assert sum(parameter.numel() for parameter in network.parameters()) == expected
 
 
@@ -59,8 +59,18 @@ def test_keys_of_the_state() -> None:
         for layer in ("conv1", "conv2")
         for kind in ("weight", "bias")
     ]
-    others = [f"{layer}.{kind}" for layer in ("stem", "down.0", "up.0", "head") for kind in ("weight", "bias")]
+    others = [
+        f"{layer}.{kind}" for layer in ("stem", "down.0", "up.0.convolution", "head") for kind in ("weight", "bias")
+    ]
     assert set(network.state_dict()) == {*blocks, *others}
+
+
+def test_doubling_interpolates_around_the_periodic_box() -> None:
+    doubling = Doubling(1, 1, dimension=1)
+    torch.nn.init.ones_(doubling.convolution.weight)
+    torch.nn.init.zeros_(doubling.convolution.bias)
+    fine = doubling(torch.tensor([[[0.0, 4.0, 8.0, 4.0]]]))
+    assert fine.tolist() == [[[1.0, 1.0, 3.0, 5.0, 7.0, 7.0, 5.0, 3.0]]]
 
 
 def test_output_is_zero_at_initialisation() -> None:

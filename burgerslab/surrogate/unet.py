@@ -14,7 +14,7 @@ from torch import Tensor, nn
 Norm = Literal["group", "none"]
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-TRANSPOSED_CONVOLUTIONS = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+INTERPOLATIONS = ("linear", "bilinear", "trilinear")
 MAX_NUM_GROUPS = 8
 MIN_CELLS_AT_BOTTOM = 2
 
@@ -84,15 +84,40 @@ def normalisation(norm: Norm, num_channels: int) -> nn.Module:
     return nn.GroupNorm(num_groups, num_channels)
 
 
+class Doubling(nn.Module):
+    """Twice the cells along every axis: a pointwise convolution, then linear interpolation around the periodic box.
+
+    A transposed convolution in its place leaves a checkerboard in the output (Odena, Dumoulin and Olah, Distill 2016),
+    which a rollout amplifies.
+
+    Args:
+        in_channels: Number of channels of the coarse field.
+        out_channels: Number of channels of the fine field.
+        dimension: Number of space axes, 1, 2 or 3.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, dimension: int) -> None:
+        super().__init__()
+        self.convolution = CONVOLUTIONS[dimension - 1](in_channels, out_channels, kernel_size=1)
+        self.mode = INTERPOLATIONS[dimension - 1]
+
+    def forward(self, x: Float[Tensor, "B C_in *N"]) -> Float[Tensor, "B C_out *M"]:
+        """Interpolate to twice the cells."""
+        x = nn.functional.interpolate(wrap(self.convolution(x)), scale_factor=2, mode=self.mode)
+        for axis in range(2, x.ndim):  # the two fine cells of the coarse one that `wrap` added at each end
+            x = x.narrow(axis, 2, x.shape[axis] - 4)
+        return x
+
+
 class UNet(nn.Module):
     """UNet on a periodic box (Ronneberger et al. 2015, arXiv 1505.04597) with residual blocks.
 
     Every axis is halved ``levels`` times while the channels double: level l has filters * 2**l channels on
-    N / 2**l cells. Cells are merged by 2-wide convolutions with stride 2 and split by 2-wide transposed
-    ones. These need no padding, and the centre of a coarse cell stays the centre of its fine cells. All
-    other convolutions are continued periodically, so the network commutes with every shift by a multiple
-    of 2**levels cells. Skips are added rather than concatenated, which
-    makes a training step a quarter faster (2D, 64 x 64 cells, 16 filters, two CPU cores).
+    N / 2**l cells. Cells are merged by 2-wide convolutions with stride 2, which need no padding, and split by
+    linear interpolation; the centre of a coarse cell stays the centre of its fine cells. All other convolutions
+    are continued periodically, so the network commutes with every shift by a multiple of 2**levels cells. Skips
+    are added rather than concatenated, which makes a training step a quarter faster (2D, 64 x 64 cells, 16
+    filters, two CPU cores).
 
     The last convolution starts at zero: at initialisation the output is exactly zero, which a surrogate
     that adds it to its last frame reads as "no change". In the very first optimiser step, therefore, only
@@ -140,7 +165,6 @@ class UNet(nn.Module):
         self.dimension = dimension
         self.levels = levels
         convolution = CONVOLUTIONS[dimension - 1]
-        transposed = TRANSPOSED_CONVOLUTIONS[dimension - 1]
         widths = [filters * 2**level for level in range(levels + 1)]
 
         self.stem = convolution(in_channels, filters, kernel_size=3)
@@ -149,9 +173,7 @@ class UNet(nn.Module):
             convolution(fine, coarse, kernel_size=2, stride=2) for fine, coarse in pairwise(widths)
         )
         self.bottom = ResidualBlock(widths[-1], dimension, norm, activation)
-        self.up = nn.ModuleList(
-            transposed(coarse, fine, kernel_size=2, stride=2) for fine, coarse in pairwise(widths)
-        )
+        self.up = nn.ModuleList(Doubling(coarse, fine, dimension) for fine, coarse in pairwise(widths))
         self.decoder = nn.ModuleList(ResidualBlock(width, dimension, norm, activation) for width in widths[:-1])
         self.norm = normalisation(norm, filters)
         self.activation = activation
