@@ -87,8 +87,8 @@ def normalisation(norm: Norm, num_channels: int) -> nn.Module:
 class Doubling(nn.Module):
     """Twice the cells along every axis: a pointwise convolution, then linear interpolation around the periodic box.
 
-    A transposed convolution in its place leaves a checkerboard in the output (Odena, Dumoulin and Olah, Distill 2016),
-    which a rollout amplifies.
+    A transposed convolution in its place leaves a checkerboard in the output (Odena, Dumoulin and Olah, Distill
+    2016), which a rollout amplifies.
 
     Args:
         in_channels: Number of channels of the coarse field.
