@@ -12,14 +12,7 @@ from burgerslab.data import BurgersDataModule, Store
 from burgerslab.evaluation import PredictionWriter, TestReport
 from burgerslab.surrogate import Surrogate
 from tests.small_stores import RICH, rich_values, write_store
-
-QUIET = {
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-    "enable_checkpointing": False,
-}
+from tests.test_surrogate import QUIET
 
 
 class Shift(nn.Module):
