@@ -29,11 +29,20 @@ def like(tensor: Tensor) -> Iterator[None]:
     Raises:
         ValueError: If the tensor is neither float32 nor float64.
     """
-    bits = {torch.float32: 32, torch.float64: 64}.get(tensor.dtype)
-    if bits is None:
-        raise ValueError(f"PhiFlow rollouts run in float32 or float64, got {tensor.dtype}; convert the tensor")
-    with math.precision(bits), TORCH:
+    with math.precision(bits(tensor)), TORCH:
         yield
+
+
+def bits(tensor: Tensor) -> int:
+    """Precision of a tensor: 32 or 64.
+
+    Raises:
+        ValueError: If the tensor is neither float32 nor float64.
+    """
+    found = {torch.float32: 32, torch.float64: 64}.get(tensor.dtype)
+    if found is None:
+        raise ValueError(f"PhiFlow rollouts run in float32 or float64, got {tensor.dtype}; convert the tensor")
+    return found
 
 
 def to_field(

@@ -10,6 +10,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from burgerslab.physics import phi_bridge
 from burgerslab.physics.domain import Domain
+from burgerslab.physics.refinement import coarsen, refine
 from burgerslab.physics.schemes import Scheme
 
 _LOGGER = logging.getLogger(__name__)
@@ -38,21 +39,36 @@ class Rollout:
         domain: Box and grid.
         dt: Time between frames, units T.
         substeps: Solver steps per frame.
+        refine: Solve on a grid with this many times more cells along each axis. The initial frames are interpolated
+            by their Fourier series, and the frames returned are point values at the cell centres of ``domain``. Steep
+            fronts need it; where advection limits the step, so many times more substeps too.
         capture: Whether long rollouts are captured.
 
     Raises:
-        ValueError: If ``dt`` is not positive or ``substeps`` is less than 1.
+        ValueError: If ``dt`` is not positive, or ``substeps`` or ``refine`` is less than 1.
     """
 
-    def __init__(self, scheme: Scheme, domain: Domain, dt: float, substeps: int = 1, capture: bool = True) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        domain: Domain,
+        dt: float,
+        substeps: int = 1,
+        refine: int = 1,
+        capture: bool = True,
+    ) -> None:
         if not (math.isfinite(dt) and dt > 0):
             raise ValueError(f"dt must be positive and finite, got {dt}")
         if substeps < 1:
             raise ValueError(f"substeps must be at least 1, got {substeps}")
+        if refine < 1:
+            raise ValueError(f"refine must be at least 1, got {refine}")
         self.scheme = scheme
         self.domain = domain
         self.dt = float(dt)
         self.substeps = int(substeps)
+        self.refine = int(refine)
+        self._solved_domain = domain.refined(self.refine)
         self._capture = capture and scheme.capturable
         self._graphs: dict[tuple[object, ...], torch.fx.GraphModule] = {}
         self._num_eager_steps: dict[tuple[object, ...], int] = {}
@@ -82,14 +98,15 @@ class Rollout:
                 f"viscosity has shape {tuple(viscosity.shape)}; give one number or one per trajectory, "
                 f"({len(velocity)},)"
             )
+        phi_bridge.bits(velocity)
         step_size = torch.tensor(self.dt / self.substeps, dtype=velocity.dtype, device=velocity.device)
+        velocity = self._refined(velocity)
         step = self._step_for(velocity, viscosity, step_size, num_frames * self.substeps)
-        velocity = velocity.contiguous()
         frames = []
         for _ in range(num_frames):
             for _ in range(self.substeps):
                 velocity = step(velocity, viscosity, step_size)
-            frames.append(velocity)
+            frames.append(coarsen(velocity, self.domain, self.refine))
         stacked = torch.stack(frames, dim=1)
         _check_finite(stacked.detach(), self.dt)
         return stacked
@@ -105,27 +122,32 @@ class Rollout:
             UnstableStepError: Says the limit and the three ways to keep it.
             ValueError: If an initial frame is not finite.
         """
-        per_axis = velocity.detach().abs().amax(dim=(0, *range(2, velocity.ndim)))
-        if not bool(torch.isfinite(per_axis).all()):
+        if not bool(torch.isfinite(velocity.detach()).all()):
             broken = (~torch.isfinite(velocity.detach())).flatten(1).any(dim=1).nonzero().flatten().tolist()
             raise ValueError(
                 f"the initial frames of trajectories {broken} are not finite; check the data they come from"
             )
-        limit = self.scheme.largest_stable_step(self.domain, per_axis.tolist(), viscosity)
+        per_axis = self._refined(velocity.detach()).abs().amax(dim=(0, *range(2, velocity.ndim)))
+        limit = self.scheme.largest_stable_step(self._solved_domain, per_axis.tolist(), viscosity)
         step_size = self.dt / self.substeps
         if step_size > limit * (1 + 1e-9):
             raise UnstableStepError(
                 f"{type(self.scheme).__name__} is unstable with steps of {step_size:.3g}: at speed "
-                f"{per_axis.max().item():.3g}, viscosity {viscosity:.3g} and cells of {min(self.domain.spacing):.3g} "
-                f"its limit is {limit:.3g}. Set substeps to {math.ceil(self.dt / limit)} or more "
-                f"(now {self.substeps}), or dt to {_rounded_down(limit * self.substeps):.3g} or less "
-                f"(now {self.dt:.3g}), or use a coarser resolution"
+                f"{per_axis.max().item():.3g}, viscosity {viscosity:.3g} and cells of "
+                f"{min(self._solved_domain.spacing):.3g} its limit is {limit:.3g}. Set substeps to "
+                f"{math.ceil(self.dt / limit)} or more (now {self.substeps}), or dt to "
+                f"{_rounded_down(limit * self.substeps):.3g} or less (now {self.dt:.3g}), or use a coarser resolution"
+                + (f" or a smaller refine (now {self.refine})" if self.refine > 1 else "")
             )
+
+    def _refined(self, velocity: Float[Tensor, "B C *N"]) -> Float[Tensor, "B C *M"]:
+        """The same velocity on the grid that is solved on."""
+        return refine(velocity, self.domain, self.refine).contiguous()
 
     def _step_for(
         self, velocity: Tensor, viscosity: Tensor, step_size: Tensor, num_steps: int
     ) -> "torch.fx.GraphModule | _EagerStep":
-        eager = _EagerStep(self.scheme, self.domain)
+        eager = _EagerStep(self.scheme, self._solved_domain)
         if not self._capture:
             return eager
         key = (tuple(velocity.shape), velocity.dtype, velocity.device, viscosity.ndim)
@@ -169,6 +191,6 @@ def _check_finite(frames: Float[Tensor, "B T C *N"], dt: float) -> None:
     num_bad = int((~finite).any(dim=1).sum())
     raise DivergedError(
         f"the rollout is not finite in {num_bad} of {len(frames)} trajectories, first in trajectory {trajectory} at "
-        f"frame {frame} (time {frame * dt:.3g}). Use more substeps, a finer resolution (the cell Péclet number "
-        "|u| dx / viscosity should stay below 5) or a larger viscosity"
+        f"frame {frame} (time {frame * dt:.3g}). Use more substeps, a finer resolution or refine (the cell Péclet "
+        "number |u| dx / viscosity should stay below 5) or a larger viscosity"
     )
