@@ -10,9 +10,12 @@ from phi.physics import advect, diffuse
 from phiml.backend import default_backend
 
 from burgerslab.physics import (
+    WENO,
     DivergedError,
     Domain,
     FiniteDifference,
+    FourierSpectral,
+    MacCormack,
     Rollout,
     Scheme,
     SemiLagrangian,
@@ -42,7 +45,7 @@ class Counted(Scheme):
 
 
 @dataclass(frozen=True)
-class MacCormack(Scheme):
+class Uncapturable(Scheme):
     order = 1
     capturable = False
 
@@ -54,19 +57,25 @@ class MacCormack(Scheme):
 # ------------------------------------------------------------------------------------- the captured step
 
 
-@pytest.mark.parametrize("scheme", [FiniteDifference(6), SemiLagrangian()], ids=str)
-@pytest.mark.parametrize(
-    ("dimension", "dtype"),
-    [
-        (1, torch.float32),
-        (1, torch.float64),
-        (2, torch.float64),
-        pytest.param(2, torch.float32, marks=pytest.mark.slow),
-        pytest.param(3, torch.float32, marks=pytest.mark.slow),
-        pytest.param(3, torch.float64, marks=pytest.mark.slow),
-    ],
-    ids=str,
-)
+SLOW = pytest.mark.slow
+CAPTURED = [
+    (FiniteDifference(6), 1, torch.float32),
+    (FiniteDifference(6), 2, torch.float64),
+    (FourierSpectral(), 1, torch.float64),
+    (WENO(), 1, torch.float64),
+    (MacCormack(), 1, torch.float64),
+    (SemiLagrangian(), 2, torch.float64),
+]
+CAPTURED += [
+    pytest.param(scheme, dimension, dtype, marks=SLOW)
+    for scheme in (FiniteDifference(6), FourierSpectral(), WENO(), MacCormack(), SemiLagrangian())
+    for dimension in (1, 2, 3)
+    for dtype in (torch.float32, torch.float64)
+    if (scheme, dimension, dtype) not in CAPTURED
+]
+
+
+@pytest.mark.parametrize(("scheme", "dimension", "dtype"), CAPTURED, ids=str)
 def test_captured_equals_eager_bit_for_bit(monkeypatch, scheme: Scheme, dimension: int, dtype: torch.dtype) -> None:
     monkeypatch.setattr(rollout, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
     domain = DOMAINS[dimension]
@@ -116,11 +125,11 @@ def test_a_scheme_of_ones_own_runs_eagerly_with_gradients() -> None:
     (x,) = domain.centres()
     velocity = torch.tensor(np.sin(2 * np.pi * x / 1.7))[None, None]
     viscosity = torch.tensor(0.02, dtype=torch.float64, requires_grad=True)
-    own = Rollout(MacCormack(), domain, 0.01)(velocity, viscosity, 10)
+    own = Rollout(Uncapturable(), domain, 0.01)(velocity, viscosity, 10)
     accurate = Rollout(FiniteDifference(6), domain, 0.01)(velocity, viscosity.detach(), 10)
     assert torch.linalg.norm(own - accurate) < 2e-2 * torch.linalg.norm(accurate)
     (gradient,) = torch.autograd.grad(own[:, -1].square().mean(), viscosity)
-    shifted = [Rollout(MacCormack(), domain, 0.01)(velocity, VISCOSITY * 0 + nu, 10) for nu in (0.0201, 0.0199)]
+    shifted = [Rollout(Uncapturable(), domain, 0.01)(velocity, VISCOSITY * 0 + nu, 10) for nu in (0.0201, 0.0199)]
     difference = (shifted[0][:, -1].square().mean() - shifted[1][:, -1].square().mean()) / 2e-4
     assert gradient.item() == pytest.approx(difference.item(), rel=1e-3)
 

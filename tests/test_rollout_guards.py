@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from burgerslab.physics import (
+    WENO,
     DivergedError,
     Domain,
     FiniteDifference,
+    FourierSpectral,
+    MacCormack,
     Rollout,
     Scheme,
     SemiLagrangian,
@@ -25,6 +28,10 @@ GUARDED = [
     (FiniteDifference(4), (1.7,), 1e-6),
     (FiniteDifference(6), (1.7,), 1e-6),
     pytest.param(FiniteDifference(6), (1.7, 0.9), 1e-6, marks=pytest.mark.slow),
+    (FourierSpectral(), (1.7,), 1e-6),
+    pytest.param(FourierSpectral(), (1.7, 0.9), 1e-6, marks=pytest.mark.slow),
+    (WENO(), (1.7,), 1e-6),
+    pytest.param(WENO(), (1.7, 0.9), 1e-6, marks=pytest.mark.slow),
     (SemiLagrangian(), (1.7,), 0.05),
     (SemiLagrangian(), (1.7, 0.9), 0.05),
 ]
@@ -33,8 +40,8 @@ GUARDED = [
 @pytest.mark.parametrize(("scheme", "extent", "viscosity"), GUARDED, ids=str)
 def test_the_limit_of_the_guard_is_the_true_one(scheme: Scheme, extent: tuple, viscosity: float) -> None:
     domain = Domain(extent, (20, 12)[: len(extent)])
-    # A fast flow limits the finite differences; diffusion limits the semi-Lagrangian scheme, at any speed.
-    flow = 1.0 if isinstance(scheme, FiniteDifference) else 0.0
+    # Diffusion limits the semi-Lagrangian scheme, at any speed; a fast flow limits the others.
+    flow = 0.0 if isinstance(scheme, SemiLagrangian) else 1.0
     velocity = flow + 1e-10 * torch.randn(1, len(extent), *domain.resolution, dtype=torch.float64)
     limit = scheme.largest_stable_step(
         domain, velocity.abs().amax(dim=(0, *range(2, velocity.ndim))).tolist(), viscosity
@@ -48,6 +55,17 @@ def test_the_limit_of_the_guard_is_the_true_one(scheme: Scheme, extent: tuple, v
 
     assert growth(0.98 * limit, 40) < 2
     assert growth(1.3 * limit, 12) > 10
+
+
+@pytest.mark.parametrize("extent", [(1.7,), (1.7, 0.9)], ids=str)
+def test_maccormack_is_stable_at_every_step_size(extent: tuple) -> None:
+    domain = Domain(extent, (20, 12)[: len(extent)])
+    velocity = 1.0 + torch.randn(1, len(extent), *domain.resolution, dtype=torch.float64)
+    assert MacCormack().largest_stable_step(domain, [5.0] * len(extent), 1.0) == float("inf")
+    for step_size, viscosity in ((0.1, 1e-6), (1.0, 1e-6), (1.0, 1.0)):  # Courant numbers of 5 to 60
+        nu = torch.tensor(viscosity, dtype=torch.float64)
+        frames = Rollout(MacCormack(), domain, step_size)(velocity, nu, 20)
+        assert frames.abs().max() < 1.2 * velocity.abs().max()
 
 
 @pytest.mark.parametrize("scheme", [FiniteDifference(6), SemiLagrangian()], ids=str)
@@ -159,6 +177,37 @@ def test_what_does_not_fit_is_refused(velocity, viscosity, num_frames: int, mess
 def test_steps_that_make_no_sense_are_refused(dt: float, substeps: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Rollout(FiniteDifference(6), LINE, dt, substeps)
+
+
+def test_a_refined_rollout_checks_its_own_grid() -> None:
+    velocity = torch.sin(2 * torch.pi * (torch.arange(16, dtype=torch.float64) + 0.5) / 16).expand(1, 1, 16)
+    limit = FiniteDifference(6).largest_stable_step(LINE.refined(3), [1.0], 0.01)
+    Rollout(FiniteDifference(6), LINE, 0.99 * limit, refine=3).check_stability(velocity, 0.01)
+    Rollout(FiniteDifference(6), LINE, 2.97 * limit, substeps=3, refine=3).check_stability(velocity, 0.01)
+    message = r"cells of 0.0354 its limit is 0.0633.* or a smaller refine \(now 3\)"
+    with pytest.raises(UnstableStepError, match=message):
+        Rollout(FiniteDifference(6), LINE, 1.01 * limit, refine=3).check_stability(velocity, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("velocity", "message"),
+    [
+        (
+            torch.ones(2, 1, 17),
+            r"values have shape \(2, 1, 17\), expected \(B, C, \*N\) = \(B, 1, 16\)",
+        ),
+        (torch.ones(2, 1, 16).half(), "run in float32 or float64, got torch.float16; convert the tensor"),
+    ],
+    ids=["velocity shape", "half"],
+)
+def test_a_refined_rollout_refuses_the_same(velocity: torch.Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Rollout(FiniteDifference(6), LINE, 0.01, refine=2)(velocity, torch.tensor(0.1, dtype=velocity.dtype), 1)
+
+
+def test_a_refinement_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="refine must be at least 1, got 0"):
+        Rollout(FiniteDifference(6), LINE, 0.1, refine=0)
 
 
 def test_annotated_shapes_are_checked_while_testing() -> None:
