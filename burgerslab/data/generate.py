@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from burgerslab.data.fingerprint import fingerprint
 from burgerslab.data.simulation import Simulation
+from burgerslab.data.solvers import ExactSolver, Solver, StepSolver
 from burgerslab.data.store import Store
 from burgerslab.data.store_errors import StoreError
 from burgerslab.data.store_writer import StoreWriter
-from burgerslab.physics import DivergedError, UnstableStepError
+from burgerslab.physics import DivergedError
 
 
 def generate(
@@ -41,14 +41,17 @@ def generate(
 
     Raises:
         UnstableStepError: Before anything is simulated, if a step would be unstable; says what to change.
+        NoPotentialError: Before anything is simulated, if an initial velocity has no exact solution.
+        AccuracyError: Before anything is simulated, if an exact solution cannot be had to its tolerance.
         DivergedError: If a trajectory becomes non-finite; says which.
         StoreError: If the store has other settings, cannot be written, or is no store.
     """
     settings = simulation.settings()
     seeds = simulation.trajectory_seeds()
     viscosity = np.array([simulation.draw_viscosity(seed) for seed in seeds.tolist()])
+    solver = ExactSolver(simulation) if simulation.scheme.is_exact else StepSolver(simulation)
     if not _is_complete(path, settings):
-        _check_stability(simulation, seeds, viscosity)
+        solver.check(seeds, viscosity)
     writer = StoreWriter.open(
         path,
         simulation.layout,
@@ -60,7 +63,7 @@ def generate(
         provenance=provenance(),
     )
     if not writer.is_complete:
-        _simulate_blocks(simulation, writer, seeds, viscosity, progress)
+        _simulate_blocks(solver, writer, seeds, viscosity, progress)
     return writer.finish()
 
 
@@ -78,39 +81,25 @@ def _is_complete(path: str | Path, settings: dict[str, Any]) -> bool:
         return False
 
 
-def _check_stability(simulation: Simulation, seeds: np.ndarray, viscosity: np.ndarray) -> None:
-    fastest = torch.zeros(simulation.domain.dimension, *simulation.domain.resolution, dtype=simulation.torch_dtype)
-    for seed in seeds.tolist():  # one draw at a time: all of them together may not fit in memory
-        fastest = torch.maximum(fastest, simulation.draw_initial(seed).abs())
-    try:
-        simulation.rollout().check_stability(fastest[None], float(viscosity.max()))
-    except UnstableStepError as error:
-        raise UnstableStepError(f"simulation: {error}") from None
-
-
 def _simulate_blocks(
-    simulation: Simulation, writer: StoreWriter, seeds: np.ndarray, viscosity: np.ndarray, progress: bool
+    solver: Solver, writer: StoreWriter, seeds: np.ndarray, viscosity: np.ndarray, progress: bool
 ) -> None:
-    rollout = simulation.rollout()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task("simulating trajectories", total=simulation.num_trajectories)
+        task = bar.add_task("simulating trajectories", total=len(seeds))
         resumed = True
         for block, trajectories in writer.pending():
             if resumed:  # what was finished before says nothing about the speed
                 bar.reset(task, completed=trajectories.start)
                 resumed = False
             own = slice(trajectories.start, trajectories.stop)
-            initial = torch.stack([simulation.draw_initial(seed) for seed in seeds[own].tolist()])
             try:
-                with torch.no_grad():
-                    frames = rollout(initial, torch.tensor(viscosity[own]).to(initial), simulation.num_frames - 1)
+                frames = solver.frames(seeds[own], viscosity[own])
             except DivergedError as error:
                 raise DivergedError(
                     f"simulation: in trajectories {trajectories.start} to {trajectories.stop - 1}, counted from "
                     f"{trajectories.start}: {error}. Finished blocks are kept"
                 ) from None
-            frames = torch.cat([initial[:, None], frames], dim=1)
-            writer.write(block, {"velocity": frames.to(torch.float32).numpy()})
+            writer.write(block, {"velocity": frames})
             bar.update(task, completed=trajectories.stop)
-        bar.update(task, completed=simulation.num_trajectories)
+        bar.update(task, completed=len(seeds))

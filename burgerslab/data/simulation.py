@@ -12,10 +12,13 @@ from burgerslab.physics import (
     ConstantViscosity,
     Domain,
     FiniteDifference,
+    FourierPotential,
     InitialCondition,
+    NoPotentialError,
     RandomFourier,
     Rollout,
     Scheme,
+    SchemeOrExact,
     Viscosity,
 )
 
@@ -33,16 +36,17 @@ class Simulation:
         domain: Box and grid.
         viscosity: One number, units L²/T, or a distribution.
         initial: Distribution of initial velocities.
-        scheme: Space-time discretisation.
+        scheme: Space-time discretisation; or `ColeHopf`, the exact solution, which needs curl-free initial
+            velocities and takes no steps.
         num_trajectories: Number of trajectories.
         num_frames: Stored frames of each, the initial one included.
         dt: Time between frames, units T.
         substeps: Solver steps per frame.
         seed: Of initial conditions and viscosities.
-        dtype: Precision of the solver; stored values are float32.
+        dtype: Precision of the scheme; the exact solution is always computed in float64. Stored values are float32.
 
     Raises:
-        ValueError: If a number is out of range.
+        ValueError: If a number is out of range, or the exact solution is given substeps.
     """
 
     domain: Domain
@@ -51,7 +55,7 @@ class Simulation:
     num_frames: int
     num_trajectories: int
     initial: InitialCondition = dataclasses.field(default_factory=RandomFourier)
-    scheme: Scheme = dataclasses.field(default_factory=FiniteDifference)
+    scheme: SchemeOrExact = dataclasses.field(default_factory=FiniteDifference)
     substeps: int = 1
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
@@ -64,6 +68,11 @@ class Simulation:
             raise ValueError(f"simulation.dt must be positive and finite, got {self.dt}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"simulation.dtype must be float32 or float64, got {self.dtype}")
+        if self.scheme.is_exact and self.substeps != 1:
+            raise ValueError(
+                "simulation.substeps has no meaning for the exact solution, simulation.scheme ColeHopf; leave it "
+                f"out, got {self.substeps}"
+            )
         object.__setattr__(self, "dt", float(self.dt))
         if not isinstance(self.viscosity, Viscosity):
             object.__setattr__(self, "viscosity", ConstantViscosity(float(self.viscosity)))
@@ -80,11 +89,11 @@ class Simulation:
         Raises:
             ValueError: If an object of the user's own is no dataclass, so that its settings cannot be recorded.
         """
-        return {
-            "source": "simulation",
-            "numerics_version": NUMERICS_VERSION,
-            **_plain(self, "simulation")["init_args"],
-        }
+        settings = _plain(self, "simulation")["init_args"]
+        if self.scheme.is_exact:  # of which these say nothing
+            del settings["substeps"], settings["dtype"]
+        source = "exact" if self.scheme.is_exact else "simulation"
+        return {"source": source, "numerics_version": NUMERICS_VERSION, **settings}
 
     def trajectory_seeds(self) -> np.ndarray:
         """One seed per trajectory, uint64."""
@@ -111,8 +120,20 @@ class Simulation:
             )
         return torch.from_numpy(values).to(self.torch_dtype)
 
+    def draw_potential(self, seed: int) -> FourierPotential:
+        """Potential of the initial velocity of the trajectory with a seed.
+
+        Raises:
+            NoPotentialError: If the initial velocity is no gradient, or the cells do not resolve it.
+        """
+        try:
+            return self.initial.sample_potential(self.domain, np.random.default_rng(_streams(seed)[1]))
+        except NoPotentialError as error:
+            raise NoPotentialError(f"simulation.initial: {error}") from None
+
     def rollout(self) -> Rollout:
-        """Solver with these settings."""
+        """Solver with these settings, which are not those of the exact solution."""
+        assert isinstance(self.scheme, Scheme)
         return Rollout(self.scheme, self.domain, self.dt, self.substeps)
 
     @property

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,9 @@ from phi.geom import Box
 from phiml.backend import NUMPY
 
 from burgerslab.physics.domain import Domain
+from burgerslab.physics.fourier_series import evaluate_series, half_space_modes
 from burgerslab.physics.phi_bridge import PERIODIC
+from burgerslab.physics.potential import FourierPotential, NoPotentialError
 
 Velocity = npt.NDArray[np.float64]
 Amplitude = float | tuple[float, float]
@@ -34,6 +35,23 @@ class InitialCondition(ABC):
         Returns:
             Velocity at the cell centres, shape ``(C, *N)``, float64, units L/T.
         """
+
+    def sample_potential(self, domain: Domain, generator: np.random.Generator) -> FourierPotential:
+        """Draw the potential of the velocity that `sample` draws from the same generator.
+
+        Unless a class knows better, the potential of the trigonometric interpolant of the sampled velocity.
+
+        Args:
+            domain: Box and grid.
+            generator: Source of every random number of the draw.
+
+        Raises:
+            NoPotentialError: If the velocity is no gradient, or the cells do not resolve it.
+        """
+        try:
+            return FourierPotential.from_velocity(self.sample(domain, generator), domain)
+        except NoPotentialError as error:
+            raise NoPotentialError(f"{type(self).__name__}: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -68,13 +86,36 @@ class RandomFourier(InitialCondition):
         Raises:
             ValueError: If the grid has fewer than two cells for the shortest wave.
         """
+        modes, coefficients = self._draw(domain, generator)
+        return evaluate_series(coefficients, modes, domain.extent, domain.centres())
+
+    def sample_potential(self, domain: Domain, generator: np.random.Generator) -> FourierPotential:
+        """Draw the same series and integrate it: ψ_k = Σ_i k_i u_k,i / (i |k|²).
+
+        Raises:
+            NoPotentialError: In more than one dimension, unless ``curl_free``.
+            ValueError: If the grid has fewer than two cells for the shortest wave.
+        """
+        if domain.dimension > 1 and not self.curl_free:
+            raise NoPotentialError(
+                "RandomFourier draws velocities with curl, which have no potential; set curl_free: true"
+            )
+        modes, coefficients = self._draw(domain, generator)
+        wave_vectors = 2 * np.pi * modes / np.array(domain.extent)
+        potential = (wave_vectors.T * coefficients).sum(axis=0) / (1j * (wave_vectors**2).sum(axis=1))
+        return FourierPotential(modes, potential, domain.extent, np.zeros(domain.dimension))
+
+    def _draw(
+        self, domain: Domain, generator: np.random.Generator
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.complex128]]:
+        """Modes ``(K, C)`` and coefficients of the velocity ``(C, K)``."""
         if 2 * self.max_mode >= min(domain.resolution):
             raise ValueError(
                 f"RandomFourier.max_mode {self.max_mode} needs more than {2 * self.max_mode} cells along each axis, "
                 f"got domain.resolution {list(domain.resolution)}"
             )
         amplitude = _draw_amplitude(self.amplitude, generator)
-        modes = _half_space_modes(domain.dimension, self.max_mode)
+        modes = half_space_modes(domain.dimension, self.max_mode)
         wave_vectors = 2 * np.pi * modes / np.array(domain.extent)
         envelope = np.linalg.norm(modes, axis=1) ** -self.decay
         if self.curl_free:
@@ -83,7 +124,7 @@ class RandomFourier(InitialCondition):
         else:
             coefficients = _draw_coefficients(envelope, domain.dimension, generator)
         coefficients *= amplitude / np.sqrt(np.sum(np.abs(coefficients) ** 2) / 2)
-        return _evaluate_series(coefficients, modes, domain)
+        return modes, coefficients
 
 
 @dataclass(frozen=True)
@@ -171,6 +212,15 @@ class Sine(InitialCondition):
         ]
         return _along_axes(waves, domain)
 
+    def sample_potential(self, domain: Domain, generator: np.random.Generator) -> FourierPotential:
+        """Draw ψ = -Σ_i A/k_i cos(k_i x_i + φ_i) with k_i = 2π mode / extent_i."""
+        amplitude = _draw_amplitude(self.amplitude, generator)
+        phases = _draw_phases(self.random_phase, domain, generator)
+        modes = self.mode * np.eye(domain.dimension, dtype=np.int64)
+        wave_numbers = 2 * np.pi * self.mode / np.array(domain.extent)
+        coefficients = -amplitude / wave_numbers * np.exp(1j * phases)
+        return FourierPotential(modes, coefficients, domain.extent, np.zeros(domain.dimension))
+
 
 @dataclass(frozen=True)
 class Shock(InitialCondition):
@@ -233,13 +283,6 @@ def _rms_speed(velocity: Velocity) -> float:
     return float(np.sqrt(np.mean(np.sum(velocity**2, axis=0))))
 
 
-def _half_space_modes(dimension: int, max_mode: int) -> npt.NDArray[np.int64]:
-    """One of each pair ±k of integer wave vectors with 0 < |k| <= max_mode, in lexicographic order."""
-    candidates = product(range(-max_mode, max_mode + 1), repeat=dimension)
-    origin = (0,) * dimension
-    return np.array([k for k in candidates if k > origin and sum(n * n for n in k) <= max_mode**2])
-
-
 def _draw_coefficients(
     envelope: Velocity, num_components: int, generator: np.random.Generator
 ) -> npt.NDArray[np.complex128]:
@@ -247,17 +290,3 @@ def _draw_coefficients(
     shape = (num_components, len(envelope))
     phases = generator.uniform(0, 2 * np.pi, shape)
     return envelope * generator.standard_normal(shape) * np.exp(1j * phases)
-
-
-def _evaluate_series(
-    coefficients: npt.NDArray[np.complex128], modes: npt.NDArray[np.int64], domain: Domain
-) -> Velocity:
-    """Re Σ_k c_k exp(i k·x) at the cell centres, summed axis by axis: ``(C, *N)``."""
-    largest = int(np.max(np.abs(modes)))
-    spectrum = np.zeros((len(coefficients), *(2 * largest + 1,) * domain.dimension), dtype=np.complex128)
-    spectrum[(slice(None), *(modes + largest).T)] = coefficients
-    wave_numbers = np.arange(-largest, largest + 1)
-    for centres, length in zip(domain.centres(), domain.extent, strict=True):
-        waves = np.exp(2j * np.pi * np.outer(wave_numbers, centres) / length)
-        spectrum = np.tensordot(spectrum, waves, axes=(1, 0))
-    return np.ascontiguousarray(spectrum.real)

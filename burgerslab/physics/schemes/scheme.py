@@ -9,7 +9,16 @@ from phi.field import Field
 from burgerslab.physics.domain import Domain
 
 
-class Scheme(ABC):
+class SchemeOrExact(ABC):
+    """What makes the frames of a simulation: steps of a `Scheme`, or the exact solution, `ColeHopf`."""
+
+    @property
+    @abstractmethod
+    def is_exact(self) -> bool:
+        """Whether frames hold the solution itself."""
+
+
+class Scheme(SchemeOrExact):
     """One step of the viscous Burgers equation.
 
     A scheme of your own is a dataclass with a ``step`` and an ``order``; YAML finds it by ``class_path``.
@@ -24,6 +33,11 @@ class Scheme(ABC):
 
     order: int
     capturable: bool = True
+
+    @property
+    def is_exact(self) -> bool:
+        """False: frames hold an approximation."""
+        return False
 
     @abstractmethod
     def step(self, velocity: Field, viscosity: math.Tensor, dt: math.Tensor) -> Field:

@@ -1,0 +1,113 @@
+"""How the frames of simulated trajectories are made: by steps of a scheme, or by the exact solution."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+
+from burgerslab.data.simulation import Simulation
+from burgerslab.physics import AccuracyError, ColeHopf, UnstableStepError
+
+
+class Solver(ABC):
+    """What computes the frames of trajectories from their seeds and viscosities."""
+
+    @abstractmethod
+    def check(self, seeds: np.ndarray, viscosity: np.ndarray) -> None:
+        """Refuse, before anything is computed, what cannot be solved.
+
+        Args:
+            seeds: Of all trajectories, uint64 ``(B,)``.
+            viscosity: Of all trajectories, ``(B,)``, units L²/T.
+
+        Raises:
+            ValueError: Says what to change.
+        """
+
+    @abstractmethod
+    def frames(self, seeds: np.ndarray, viscosity: np.ndarray) -> np.ndarray:
+        """Velocities ``(B, T, C, *N)``, float32, units L/T; the initial frame comes first.
+
+        Args:
+            seeds: uint64 ``(B,)``.
+            viscosity: ``(B,)``, units L²/T.
+
+        Raises:
+            DivergedError: If a frame is not finite.
+        """
+
+
+class StepSolver(Solver):
+    """Rollouts of the scheme, all trajectories as one batch.
+
+    Args:
+        simulation: With a `Scheme`.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._rollout = simulation.rollout()
+
+    def check(self, seeds: np.ndarray, viscosity: np.ndarray) -> None:
+        """Compare the step size with the scheme's limit.
+
+        Raises:
+            UnstableStepError: If a step would be unstable.
+        """
+        simulation = self._simulation
+        fastest = torch.zeros(
+            simulation.domain.dimension, *simulation.domain.resolution, dtype=simulation.torch_dtype
+        )
+        for seed in seeds.tolist():  # one draw at a time: all of them together may not fit in memory
+            fastest = torch.maximum(fastest, simulation.draw_initial(seed).abs())
+        try:
+            self._rollout.check_stability(fastest[None], float(viscosity.max()))
+        except UnstableStepError as error:
+            raise UnstableStepError(f"simulation: {error}") from None
+
+    def frames(self, seeds: np.ndarray, viscosity: np.ndarray) -> np.ndarray:
+        """Initial frames and rollouts from them."""
+        simulation = self._simulation
+        initial = torch.stack([simulation.draw_initial(seed) for seed in seeds.tolist()])
+        with torch.no_grad():
+            later = self._rollout(initial, torch.tensor(viscosity).to(initial), simulation.num_frames - 1)
+        return torch.cat([initial[:, None], later], dim=1).to(torch.float32).numpy()
+
+
+class ExactSolver(Solver):
+    """The exact solution, trajectory by trajectory in float64.
+
+    Args:
+        simulation: With `ColeHopf` as its scheme.
+    """
+
+    def __init__(self, simulation: Simulation) -> None:
+        assert isinstance(simulation.scheme, ColeHopf)
+        self._simulation = simulation
+        self._solution = simulation.scheme
+        self._times = simulation.dt * np.arange(simulation.num_frames)
+
+    def check(self, seeds: np.ndarray, viscosity: np.ndarray) -> None:
+        """Draw every potential and bound the errors of its solution.
+
+        Raises:
+            NoPotentialError: If an initial velocity has none.
+            AccuracyError: If a solution cannot be had to the tolerance.
+        """
+        for index, (seed, nu) in enumerate(zip(seeds.tolist(), viscosity.tolist(), strict=True)):
+            potential = self._simulation.draw_potential(seed)
+            try:
+                self._solution.check(potential, nu, self._times, self._simulation.domain)
+            except AccuracyError as error:
+                raise AccuracyError(f"simulation: trajectory {index}: {error}") from None
+
+    def frames(self, seeds: np.ndarray, viscosity: np.ndarray) -> np.ndarray:
+        """The solution at the times of the frames."""
+        return np.stack(
+            [
+                self._solution.frames(
+                    self._simulation.draw_potential(seed), nu, self._times, self._simulation.domain
+                ).astype(np.float32)
+                for seed, nu in zip(seeds.tolist(), viscosity.tolist(), strict=True)
+            ]
+        )
