@@ -42,6 +42,7 @@ class Simulation:
         num_frames: Stored frames of each, the initial one included.
         dt: Time between frames, units T.
         substeps: Solver steps per frame.
+        refine: Solve on a grid with this many times more cells along each axis; stored are the cells of ``domain``.
         seed: Of initial conditions and viscosities.
         dtype: Precision of the scheme; the exact solution is always computed in float64. Stored values are float32.
 
@@ -57,22 +58,24 @@ class Simulation:
     initial: InitialCondition = dataclasses.field(default_factory=RandomFourier)
     scheme: SchemeOrExact = dataclasses.field(default_factory=FiniteDifference)
     substeps: int = 1
+    refine: int = 1
     seed: int = 0
     dtype: Literal["float32", "float64"] = "float32"
 
     def __post_init__(self) -> None:
-        for name, least in (("num_trajectories", 1), ("num_frames", 2), ("substeps", 1), ("seed", 0)):
+        for name, least in (("num_trajectories", 1), ("num_frames", 2), ("substeps", 1), ("refine", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"simulation.{name} must be at least {least}, got {getattr(self, name)}")
         if not (np.isfinite(self.dt) and self.dt > 0):
             raise ValueError(f"simulation.dt must be positive and finite, got {self.dt}")
         if self.dtype not in ("float32", "float64"):
             raise ValueError(f"simulation.dtype must be float32 or float64, got {self.dtype}")
-        if self.scheme.is_exact and self.substeps != 1:
-            raise ValueError(
-                "simulation.substeps has no meaning for the exact solution, simulation.scheme ColeHopf; leave it "
-                f"out, got {self.substeps}"
-            )
+        for name in ("substeps", "refine"):
+            if self.scheme.is_exact and getattr(self, name) != 1:
+                raise ValueError(
+                    f"simulation.{name} has no meaning for the exact solution, simulation.scheme ColeHopf; leave it "
+                    f"out, got {getattr(self, name)}"
+                )
         object.__setattr__(self, "dt", float(self.dt))
         if not isinstance(self.viscosity, Viscosity):
             object.__setattr__(self, "viscosity", ConstantViscosity(float(self.viscosity)))
@@ -91,7 +94,7 @@ class Simulation:
         """
         settings = _plain(self, "simulation")["init_args"]
         if self.scheme.is_exact:  # of which these say nothing
-            del settings["substeps"], settings["dtype"]
+            del settings["substeps"], settings["refine"], settings["dtype"]
         source = "exact" if self.scheme.is_exact else "simulation"
         return {"source": source, "numerics_version": NUMERICS_VERSION, **settings}
 
@@ -134,7 +137,7 @@ class Simulation:
     def rollout(self) -> Rollout:
         """Solver with these settings, which are not those of the exact solution."""
         assert isinstance(self.scheme, Scheme)
-        return Rollout(self.scheme, self.domain, self.dt, self.substeps)
+        return Rollout(self.scheme, self.domain, self.dt, self.substeps, self.refine)
 
     @property
     def torch_dtype(self) -> torch.dtype:

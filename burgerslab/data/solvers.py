@@ -1,12 +1,16 @@
 """How the frames of simulated trajectories are made: by steps of a scheme, or by the exact solution."""
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
 
 from burgerslab.data.simulation import Simulation
-from burgerslab.physics import AccuracyError, ColeHopf, UnstableStepError
+from burgerslab.physics import AccuracyError, ColeHopf, DivergedError, UnstableStepError, cell_peclet
+from burgerslab.physics.refinement import refine
+
+_LARGEST_GROWTH = 1.05
 
 
 class Solver(ABC):
@@ -71,7 +75,28 @@ class StepSolver(Solver):
         initial = torch.stack([simulation.draw_initial(seed) for seed in seeds.tolist()])
         with torch.no_grad():
             later = self._rollout(initial, torch.tensor(viscosity).to(initial), simulation.num_frames - 1)
+        self._check_growth(initial, later, torch.from_numpy(viscosity).to(initial))
         return torch.cat([initial[:, None], later], dim=1).to(torch.float32).numpy()
+
+    def _check_growth(self, initial: torch.Tensor, later: torch.Tensor, viscosity: torch.Tensor) -> None:
+        """Refuse what the equation forbids: the largest value of a velocity component never grows."""
+        simulation, domain = self._simulation, self._simulation.domain
+        cells = tuple(range(2, initial.ndim))
+        # A peak between the first frame's cells may come to lie on one later: look between them.
+        allowed = _LARGEST_GROWTH * refine(initial, domain, 2).abs().amax(cells)
+        growing = (later.abs().amax(dim=(1, *(axis + 1 for axis in cells))) > allowed).any(dim=1)
+        if bool(growing.any()):
+            peclet = float(cell_peclet(initial, domain, viscosity)[growing].max())
+            cause = f"the grid under-resolves the fronts (cell Péclet number {peclet:.3g}; it should stay below 5)"
+            if peclet < 2:
+                cause = (
+                    f"{type(simulation.scheme).__name__} is unstable or wrong here (cell Péclet number {peclet:.3g})"
+                )
+            raise DivergedError(
+                f"the largest speed grows in {int(growing.sum())} of {len(initial)} trajectories, which the equation "
+                f"forbids: {cause}. Set simulation.refine to {max(2, math.ceil(peclet / 2))} or so, or use more "
+                "simulation.substeps, a finer simulation.domain.resolution or a larger simulation.viscosity"
+            )
 
 
 class ExactSolver(Solver):
