@@ -112,3 +112,13 @@ def test_predictions_of_other_data_are_kept_unless_overwrite_is_set(
     writer = PredictionWriter(place, overwrite=True)
     pl.Trainer(callbacks=[writer], **QUIET).predict(model, datamodule=other, return_predictions=False)
     assert Store(place).settings["trajectories"] == [3]
+
+
+def test_predictions_of_other_weights_are_not_taken_for_the_same(
+    data: BurgersDataModule, model: Surrogate, tmp_path: Path
+) -> None:
+    place = str(tmp_path / "kept.zarr")
+    pl.Trainer(callbacks=[PredictionWriter(place)], **QUIET).predict(model, datamodule=data, return_predictions=False)
+    model.increment_std *= 2
+    with pytest.raises(ValueError, match=r"weights: stored"):
+        pl.Trainer(callbacks=[PredictionWriter(place)], **QUIET).predict(model, datamodule=data)

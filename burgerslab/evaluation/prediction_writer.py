@@ -1,5 +1,6 @@
 """PredictionWriter: predicted trajectories as a store of the same schema as the data."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ class PredictionWriter(BasePredictionWriter):
             "store_fingerprint": source.fingerprint,
             "trajectories": trajectories.tolist(),
             "checkpoint": str(trainer.ckpt_path) if trainer.ckpt_path else None,
+            "weights": _digest(pl_module),
         }
         path = Path(self._path or Path(trainer.log_dir or trainer.default_root_dir) / "predictions.zarr")
         self._writer = StoreWriter.open(
@@ -104,3 +106,12 @@ class PredictionWriter(BasePredictionWriter):
         if self._writer is not None:
             store = self._writer.finish()
             print(f"predictions: {store.path}")
+
+
+def _digest(module: pl.LightningModule) -> str:
+    """sha256 of a module's weights: a checkpoint of the same name may hold others tomorrow."""
+    digest = hashlib.sha256()
+    for name, values in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().double().contiguous().numpy().tobytes())
+    return digest.hexdigest()
