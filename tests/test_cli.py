@@ -1,5 +1,6 @@
 """Commands from end to end, and what they leave behind."""
 
+import csv
 import json
 import re
 import resource
@@ -13,6 +14,7 @@ import torch
 import yaml
 
 from burgerslab.cli import main
+from burgerslab.cli.training import _claim_version
 from burgerslab.data import Store
 from tests.small_run import split
 
@@ -155,6 +157,34 @@ def test_generate_takes_a_config_of_fit_and_overrides(tmp_path, capsys):
     assert f"store: {store}" in capsys.readouterr().out
     layout = Store(store).layout
     assert (layout.num_trajectories, layout.num_frames, layout.domain.resolution) == (4, 3, (8, 8))
+
+
+def test_the_last_checkpoint_is_of_the_last_epoch_whichever_is_best(small_run, tmp_path):
+    # a learning rate that grows spoils the weights, so that the first epochs are best
+    options = ["--trainer.max_epochs=6", "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.5"]
+    assert small_run.main("fit", tmp_path, *options) == 0
+    folder = tmp_path / "version_0" / "checkpoints"
+    saved = {name: torch.load(folder / f"{name}.ckpt", weights_only=True) for name in ("best", "last")}
+    with (tmp_path / "version_0" / "metrics.csv").open() as file:
+        errors = {int(row["epoch"]): float(row["val/nrmse"]) for row in csv.DictReader(file) if row["val/nrmse"]}
+    assert len(errors) == 6
+    assert saved["last"]["epoch"] == 5
+    assert saved["best"]["epoch"] == min(errors, key=errors.get)
+
+
+def test_the_config_of_a_run_serves_every_command(small_run, tmp_path):
+    config = small_run.run / "config.yaml"
+    for command in ("validate", "test", "predict"):
+        arguments = [command, f"--config={config}", f"--ckpt_path={small_run.best}"]
+        assert main([*arguments, f"--trainer.default_root_dir={tmp_path / command}"]) == 0
+    assert main(["generate", f"--config={config}"]) == 0
+
+
+def test_runs_beside_each_other_get_folders_of_their_own(tmp_path):
+    first, second = (_claim_version(tmp_path) for _ in range(2))
+    assert (first, second) == (0, 1)
+    (tmp_path / "version_7").mkdir()
+    assert _claim_version(tmp_path) == 8
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)

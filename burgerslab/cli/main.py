@@ -80,7 +80,7 @@ def _usage() -> str:
         [
             "usage: burgerslab COMMAND [--config FILE] [--print_config] [--help] [options]",
             "",
-            "Surrogates and inverse problems of the Burgers equation.",
+            "Surrogates of the Burgers equation: simulate, train, test.",
             "",
             *lines,
             "",

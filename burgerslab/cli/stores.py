@@ -9,7 +9,10 @@ from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, Parser, with
 from burgerslab.cli.quiet import quiet
 
 # The other keys of a fit config, so that one file serves both commands.
-_KEYS_OF_FIT = ("seed_everything", "trainer", "model", "ckpt_path", "test_after_fit")
+_KEYS_OF_FIT = (
+    *("seed_everything", "trainer", "model", "ckpt_path", "test_after_fit"),
+    *("weights_only", "verbose", "return_predictions"),
+)
 
 
 def run_generate(options: Sequence[str]) -> int:

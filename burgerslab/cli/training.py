@@ -1,10 +1,12 @@
 """fit, validate, test and predict: LightningCLI with the package's defaults."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from jsonargparse import SUPPRESS
 from lightning.pytorch.callbacks import (
     Callback,
     Checkpoint,
@@ -17,6 +19,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, ShortErrors, with_default_classes
 from burgerslab.cli.quiet import quiet
@@ -25,6 +28,7 @@ from burgerslab.evaluation import PredictionWriter, TestReport
 from burgerslab.surrogate import Surrogate
 
 DEFAULT_ROOT = "runs"
+_VERSION_VARIABLE = "BURGERSLAB_RUN_VERSION"
 _NETWORK = "model.init_args.network.init_args"
 _FACTS = ("in_channels", "out_channels", "dimension")
 _PART_OF = {"validate": "val", "test": "test", "predict": "test"}
@@ -57,10 +61,8 @@ class TrainingCLI(LightningCLI):
         parser.set_defaults(DEFAULT_CLASSES)
         for fact in _FACTS:
             parser.link_arguments(f"data.{fact}", f"{_NETWORK}.{fact}", apply_on="instantiate")
-        if self.command == "fit":
-            parser.add_argument(
-                "--test_after_fit", type=bool, default=True, help="Whether to test the best checkpoint in the end."
-            )
+        hidden = "Whether to test the best checkpoint in the end." if self.command == "fit" else SUPPRESS
+        parser.add_argument("--test_after_fit", type=bool, default=True, help=hidden)
 
     def before_instantiate_classes(self) -> None:
         """Look at what can be told from names alone, before anything is loaded or simulated."""
@@ -102,8 +104,11 @@ class TrainingCLI(LightningCLI):
         options = self._get(self.config_init, "trainer", {})
         root = options["default_root_dir"] or DEFAULT_ROOT
         if options["logger"] in (None, True) and not options["fast_dev_run"]:
-            csv = CSVLogger(root, name="")
-            kwargs["logger"] = [csv, TensorBoardLogger(root, name="", version=csv.version)]
+            version = _claim_version(Path(root))
+            kwargs["logger"] = [
+                CSVLogger(root, name="", version=version),
+                TensorBoardLogger(root, name="", version=version),
+            ]
         callbacks = options["callbacks"] or []
         callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
         kwargs["callbacks"] = [*callbacks, *self._default_callbacks(callbacks, options)]
@@ -126,7 +131,7 @@ class TrainingCLI(LightningCLI):
         # It would load the weights to train on with, instead of their average, which is what the checkpoint offers.
         trainer.callbacks = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
         with quiet(trained_elsewhere=True):
-            trainer.test(self.model, datamodule=self.datamodule, ckpt_path="best" if best else None, verbose=False)
+            trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best or None, verbose=False)
         trainer.callbacks = callbacks
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -147,7 +152,7 @@ class TrainingCLI(LightningCLI):
         callbacks: list[Callback] = [TestReport(), PredictionWriter()]
         if self.command == "fit" and options["enable_checkpointing"] is not False and not options["fast_dev_run"]:
             validated = self._has_trajectories("val") and options["limit_val_batches"] != 0
-            callbacks.append(_checkpoint(validated and isinstance(self.model, Surrogate)))
+            callbacks += _checkpoints(validated and isinstance(self.model, Surrogate))
         if options["enable_progress_bar"] is not False:
             callbacks.append(RichProgressBar(leave=False))
         kinds = (Checkpoint, ProgressBar, TestReport, PredictionWriter)
@@ -155,15 +160,30 @@ class TrainingCLI(LightningCLI):
         return [callback for callback in callbacks if not isinstance(callback, taken)]
 
 
-def _checkpoint(with_validation: bool) -> ModelCheckpoint:
-    """The best and the last weights; only the last where nothing tells which are best."""
-    return ModelCheckpoint(
-        filename="best" if with_validation else "last",
-        monitor="val/nrmse" if with_validation else None,
-        save_last=with_validation,
-        save_on_train_epoch_end=True,  # a run resumed from the end of an epoch goes on bit by bit
-        enable_version_counter=False,
-    )
+def _checkpoints(with_validation: bool) -> list[Callback]:
+    """The best weights and the last ones; only the last where nothing tells which are best."""
+    # At the end of an epoch, so that a resumed run goes on bit by bit. One callback would not do: with a monitor,
+    # Lightning writes the last checkpoint only together with a new best one.
+    each_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    last = ModelCheckpoint(filename="last", **each_epoch)
+    return [ModelCheckpoint(filename="best", monitor="val/nrmse", **each_epoch), last] if with_validation else [last]
+
+
+def _claim_version(root: Path) -> int | None:
+    """Number of a new folder ``version_N``, made at once, so that no run beside this one takes it too."""
+    if rank_zero_only.rank != 0:  # often started by the process of rank 0, which leaves the number for it
+        return int(os.environ[_VERSION_VARIABLE]) if _VERSION_VARIABLE in os.environ else None
+    root.mkdir(parents=True, exist_ok=True)
+    taken = [int(path.name[8:]) for path in root.glob("version_*") if path.name[8:].isdigit()]
+    version = max(taken, default=-1) + 1
+    while True:
+        try:
+            (root / f"version_{version}").mkdir()
+        except FileExistsError:
+            version += 1
+        else:
+            os.environ[_VERSION_VARIABLE] = str(version)
+            return version
 
 
 def run(command: str, options: list[str]) -> int:
