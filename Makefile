@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/burgerslab fit --config configs/quickstart.yaml

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
+import torch
 from torch.utils.data import DataLoader
 
 from burgerslab.data.dataset import Batch, HybridDataset, check_indices, keep_batch
@@ -40,7 +41,7 @@ class BurgersDataModule(pl.LightningDataModule):
         eval_batch_size: Trajectories per validation, test and prediction batch.
         seed: Of the split and of the order of windows.
         num_workers: Loader processes; windows in memory are read faster without any.
-        pin_memory: Page-locked batches, for faster copies to a GPU.
+        pin_memory: Page-locked batches, for faster copies to a GPU; without one it has no effect.
         memory_budget_gib: Decoded trajectories held in memory by each process, GiB, shared out among training,
             validation and test by their numbers of trajectories; beyond it they are streamed from the store in
             shuffled groups.
@@ -245,7 +246,7 @@ class BurgersDataModule(pl.LightningDataModule):
             drop_last=sampler is not None and len(sampler) >= batch_size,
             collate_fn=keep_batch,
             num_workers=self.num_workers,
-            pin_memory=self.pin_memory,
+            pin_memory=self.pin_memory and torch.accelerator.is_available(),
         )
 
     def _eval_loader(self, part: str) -> DataLoader[Batch] | list[DataLoader[Batch]]:

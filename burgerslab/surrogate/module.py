@@ -39,8 +39,8 @@ class Surrogate(pl.LightningModule):
         curriculum: Growth of the rollout length over the epochs; None unrolls the whole window always.
         input_noise: Standard deviation of Gaussian noise on the initial frames of training windows, in units of s.
         compile_network: Run the network through ``torch.compile``.
-        seed: Of every random draw in training. Draws are a function of (seed, rank, step), so that a resumed run
-            goes on as an undisturbed one would.
+        seed: Of every random draw in training. Draws are a function of (seed, rank, epoch, batch), so that a resumed
+            run goes on as an undisturbed one would.
 
     Raises:
         ValueError: If ``input_noise`` is negative.
@@ -132,8 +132,10 @@ class Surrogate(pl.LightningModule):
         return torch.stack(frames, dim=1)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Make the random draws of this step (noise, dropout) a function of (seed, rank, step)."""
-        words = np.random.SeedSequence([self._seed, self.global_rank, self.global_step]).generate_state(2)
+        """Make the random draws of this step (noise, dropout) a function of (seed, rank, epoch, batch)."""
+        words = np.random.SeedSequence([self._seed, self.global_rank, self.current_epoch, batch_idx]).generate_state(
+            2
+        )
         torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
