@@ -234,3 +234,10 @@ def test_signals_end_a_run_with_one_line(small_run, tmp_path, number, code, mess
     assert process.returncode == code
     assert error.endswith(f"burgerslab: error: {message}\n")
     assert "Traceback" not in error
+
+
+def test_a_network_that_does_not_fit_the_cells_is_refused_before_anything_is_simulated(small_run, tmp_path, capsys):
+    options = [f"--data.store={tmp_path / 'odd.zarr'}", "--data.simulation.domain.resolution=[33]"]
+    code = small_run.main("fit", tmp_path / "runs", *options)
+    refused(capsys, code, r"must map \(1, 1, 33\) to \(1, 1, 33\); UNet failed on it: .* multiple of 2 cells", 1)
+    assert not (tmp_path / "odd.zarr").exists()

@@ -66,6 +66,9 @@ def test_metrics_are_those_of_the_rollouts_per_trajectory(
     found = np.array(document["values"]["surrogate"]["nrmse"])
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
     assert document["summary"]["surrogate"]["nrmse"] == pytest.approx(wanted.mean(), rel=1e-6)
+    correlation = np.array(document["values"]["surrogate"]["correlation"])
+    to_the_end = np.mean([min(row) >= 0.8 for row in correlation])
+    assert document["summary"]["surrogate"]["correlated_to_the_end"] == to_the_end
     still = metrics.rmse(truth[:, :1].expand_as(truth[:, 1:]), truth[:, 1:]).numpy()
     np.testing.assert_allclose(document["values"]["persistence"]["rmse"], still, rtol=1e-5)
 

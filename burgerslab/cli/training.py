@@ -89,6 +89,8 @@ class TrainingCLI(LightningCLI):
                     f"{_NETWORK}.{fact} is {written}, but the data need {getattr(self.datamodule, fact)}; leave it "
                     "out: it is taken from the data"
                 )
+        if isinstance(self.model, Surrogate):  # before a store is simulated for a network that does not fit
+            self.model.check_network(self.datamodule.description)
         if self.command != "fit" and isinstance(self.model, Surrogate) and not self._get(self.config, "ckpt_path"):
             raise ValueError(
                 f"{self.command} needs a trained surrogate: give --ckpt_path=RUN/checkpoints/best.ckpt of a fit"

@@ -128,7 +128,11 @@ class TestReport(Callback):
 
 
 def _summarise(stacked: dict[str, dict[str, np.ndarray]], times: np.ndarray) -> dict[str, dict[str, float]]:
-    """Means over trajectories and frames; the correlation time over trajectories."""
+    """Means over trajectories and frames; the correlation time over trajectories.
+
+    A trajectory whose correlation never falls below the threshold counts with its last time: the fraction of these,
+    ``correlated_to_the_end``, says how far the mean is a lower bound.
+    """
     summary = {}
     for forecast, by_metric in stacked.items():
         summary[forecast] = {metric: float(values.mean()) for metric, values in by_metric.items()}
@@ -136,6 +140,8 @@ def _summarise(stacked: dict[str, dict[str, np.ndarray]], times: np.ndarray) -> 
             torch.from_numpy(by_metric["correlation"]), torch.from_numpy(times), CORRELATION_THRESHOLD
         )
         summary[forecast]["correlation_time"] = float(duration.mean())
+        to_the_end = (by_metric["correlation"] >= CORRELATION_THRESHOLD).all(axis=1)
+        summary[forecast]["correlated_to_the_end"] = float(to_the_end.mean())
     return summary
 
 

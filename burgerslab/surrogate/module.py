@@ -90,7 +90,33 @@ class Surrogate(pl.LightningModule):
         self.description = description
         for name in _STATISTICS:
             setattr(self, name, getattr(statistics, name).to(self.device, torch.float32))
-        self._check_network(description)
+        self.check_network(description)
+
+    def check_network(self, description: DataDescription) -> None:
+        """Run the network once on zeros of the shape it will see.
+
+        Raises:
+            ValueError: If it does not map the channels and cells of the data; says what came out.
+        """
+        num_in = description.num_dynamic_channels + description.num_static_channels
+        shape = (1, num_in, *description.domain.resolution)
+        expected = (1, description.num_dynamic_channels, *description.domain.resolution)
+        fields = [*description.dynamic_fields, *description.static_fields]
+        facts = (
+            f"the data have {description.num_dynamic_channels} dynamic and {description.num_static_channels} static "
+            f"channels ({', '.join(fields)}), so model.network must map {shape} to {expected}"
+        )
+        was_training = self.network.training
+        self.network.eval()
+        try:
+            with torch.no_grad():
+                output = self.network(torch.zeros(shape, device=self.device))
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"{facts}; {type(self.network).__name__} failed on it: {error}") from error
+        finally:
+            self.network.train(was_training)
+        if tuple(output.shape) != expected:
+            raise ValueError(f"{facts}; {type(self.network).__name__} gave {tuple(output.shape)}")
 
     def configure_model(self) -> None:
         """Take over what the data say before anything copies the module (weight averaging does)."""
@@ -257,28 +283,6 @@ class Surrogate(pl.LightningModule):
                 f"the surrogate was trained on other data than {datamodule.store_path} ({'; '.join(differences)}); "
                 "use a store with the same dt and fields, or train anew"
             )
-
-    def _check_network(self, description: DataDescription) -> None:
-        """Run the network once on zeros of the shape it will see."""
-        num_in = description.num_dynamic_channels + description.num_static_channels
-        shape = (1, num_in, *description.domain.resolution)
-        expected = (1, description.num_dynamic_channels, *description.domain.resolution)
-        fields = [*description.dynamic_fields, *description.static_fields]
-        facts = (
-            f"the data have {description.num_dynamic_channels} dynamic and {description.num_static_channels} static "
-            f"channels ({', '.join(fields)}), so model.network must map {shape} to {expected}"
-        )
-        was_training = self.network.training
-        self.network.eval()
-        try:
-            with torch.no_grad():
-                output = self.network(torch.zeros(shape, device=self.device))
-        except (RuntimeError, ValueError) as error:
-            raise ValueError(f"{facts}; {type(self.network).__name__} failed on it: {error}") from error
-        finally:
-            self.network.train(was_training)
-        if tuple(output.shape) != expected:
-            raise ValueError(f"{facts}; {type(self.network).__name__} gave {tuple(output.shape)}")
 
 
 def _per_channel(values: Tensor, like: Tensor) -> Tensor:
