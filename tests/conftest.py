@@ -1,6 +1,8 @@
 """Seeds before every test, and shape checks on every annotated function."""
 
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,3 +32,18 @@ def small_run(tmp_path_factory: pytest.TempPathFactory):
     run = SmallRun(tmp_path_factory.mktemp("small_run"))
     assert run.main("fit", run.folder / "runs") == 0
     return run
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """A complete store, to be copied before it is damaged."""
+    from tests.small_store import make  # after the import hook
+
+    path = tmp_path_factory.mktemp("sound") / "store.zarr"
+    make(path)
+    return path
+
+
+@pytest.fixture
+def copy(sound, tmp_path):
+    return Path(shutil.copytree(sound, tmp_path / "copy.zarr"))

@@ -2,9 +2,7 @@
 
 import json
 import pickle
-import shutil
 import warnings
-from pathlib import Path
 
 import google_crc32c
 import numpy as np
@@ -22,19 +20,6 @@ from burgerslab.data.store import (
 )
 from burgerslab.physics.domain import Domain
 from tests.small_store import DOMAIN, LAYOUT, SEEDS, SETTINGS, VISCOSITY, content, fill, make, open_writer
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """A complete store, to be copied before it is damaged."""
-    path = tmp_path_factory.mktemp("sound") / "store.zarr"
-    make(path)
-    return path
-
-
-@pytest.fixture
-def copy(sound, tmp_path):
-    return Path(shutil.copytree(sound, tmp_path / "copy.zarr"))
 
 
 def test_everything_written_is_read_back(sound):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,21 +12,8 @@ from burgerslab.data.store import (
     StoreIncompleteError,
     StoreLayout,
 )
-from burgerslab.data.store_writer import repair
+from burgerslab.data.store_repair import repair
 from tests.small_store import DOMAIN, LAYOUT, SETTINGS, VISCOSITY, content, fill, make, open_writer
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """A complete store, to be copied before it is damaged."""
-    path = tmp_path_factory.mktemp("sound") / "store.zarr"
-    make(path)
-    return path
-
-
-@pytest.fixture
-def copy(sound, tmp_path):
-    return Path(shutil.copytree(sound, tmp_path / "copy.zarr"))
 
 
 def chunk_files(path):

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +22,6 @@ from burgerslab.data.store import (
     StoreMissingError,
 )
 from tests.small_store import DOMAIN, LAYOUT, SEEDS, VISCOSITY, block_content, fill, make, open_writer
-
-
-@pytest.fixture(scope="module")
-def sound(tmp_path_factory):
-    """A complete store, to be copied before it is damaged."""
-    path = tmp_path_factory.mktemp("sound") / "store.zarr"
-    make(path)
-    return path
-
-
-@pytest.fixture
-def copy(sound, tmp_path):
-    return Path(shutil.copytree(sound, tmp_path / "copy.zarr"))
 
 
 def test_nothing_is_left_beside_a_finished_store(tmp_path):

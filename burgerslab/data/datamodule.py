@@ -109,6 +109,7 @@ class BurgersDataModule(pl.LightningDataModule):
         self.memory_budget = int(memory_budget_gib * 2**30)
         self._explicit_split = explicit
         self._store: Store | None = None
+        self._verified = False
         self._datasets: dict[str, HybridDataset] = {}
         self._statistics: Statistics | None = None
         self._check_against_layout()
@@ -165,7 +166,7 @@ class BurgersDataModule(pl.LightningDataModule):
             store = generate(self.simulation, self.store_path, overwrite=self.overwrite)
         else:
             store = self._open()
-        if self.verify:
+        if self.verify and not self._verified:  # Lightning asks again when it tests after a fit
             damage = store.verify()
             if damage:
                 lines = "\n".join(f"  {item.file}: {item.reason}" for item in damage)
@@ -173,6 +174,7 @@ class BurgersDataModule(pl.LightningDataModule):
                     f"{store.path} is damaged; nothing was trained on it:\n{lines}\nRun `burgerslab generate` with "
                     "this config to make the damaged blocks again, or restore the files"
                 )
+            self._verified = True
 
     def setup(self, stage: str) -> None:
         """Open the store; windows are decoded when a loader first asks for them."""

@@ -17,9 +17,6 @@ from burgerslab.data.store_errors import StoreBusyError, explained_os_errors
 from burgerslab.data.store_locks import StoreLocks
 from burgerslab.data.store_plan import StorePlan, find_planned, remove_orphans
 from burgerslab.data.store_record import COMPLETE, StoreRecord, is_finished, read_record, write_status
-from burgerslab.data.store_repair import repair
-
-__all__ = ["StoreWriter", "repair"]
 
 POLL_SECONDS = 0.1
 """How often to look whether a block that another process holds has been finished or given up."""
