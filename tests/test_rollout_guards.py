@@ -144,7 +144,7 @@ def test_a_diverged_rollout_says_where_and_what_to_change() -> None:
             torch.ones(2, 1, 16),
             torch.ones(3),
             1,
-            r"viscosity has shape \(3,\); give one number or one per trajectory, \(2,\)",
+            r"viscosity has shape \(3,\); for velocity \(2, 1, 16\) give one of \(\), \(2,\), \(1, 16\), \(2, 16\)",
         ),
         (
             torch.ones(2, 1, 17),

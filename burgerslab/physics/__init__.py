@@ -1,6 +1,7 @@
 """The Burgers equation on periodic boxes: domains, schemes, initial conditions, viscosities, rollouts."""
 
 from burgerslab.physics.domain import Domain as Domain
+from burgerslab.physics.equation import Equation as Equation
 from burgerslab.physics.exact import AccuracyError as AccuracyError
 from burgerslab.physics.exact import ColeHopf as ColeHopf
 from burgerslab.physics.initial import InitialCondition as InitialCondition
@@ -18,6 +19,7 @@ from burgerslab.physics.rollout import UnstableStepError as UnstableStepError
 from burgerslab.physics.schemes import WENO as WENO
 from burgerslab.physics.schemes import FiniteDifference as FiniteDifference
 from burgerslab.physics.schemes import FourierSpectral as FourierSpectral
+from burgerslab.physics.schemes import GeneralScheme as GeneralScheme
 from burgerslab.physics.schemes import MacCormack as MacCormack
 from burgerslab.physics.schemes import Scheme as Scheme
 from burgerslab.physics.schemes import SchemeOrExact as SchemeOrExact

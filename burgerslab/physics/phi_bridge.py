@@ -89,6 +89,23 @@ def to_native(field: Field, *, frames: bool = False) -> Float[Tensor, "..."]:
     return field.values.native([*present, "vector", *field.resolution.names])
 
 
-def wrap_viscosity(viscosity: Float[Tensor, "*B"]) -> math.Tensor:
-    """Wrap one viscosity, or one per trajectory, for use in formulas with fields."""
-    return math.wrap(viscosity, math.batch("trajectory")) if viscosity.ndim else math.wrap(viscosity)
+def wrap_viscosity(viscosity: Float[Tensor, "*V"], domain: Domain) -> math.Tensor:
+    """Wrap one viscosity ``()``, one per trajectory ``(B,)``, or a field of them ``(1 or B, *N)``, for formulas."""
+    if viscosity.ndim == 0:
+        return math.wrap(viscosity)
+    if viscosity.ndim == 1:
+        return math.wrap(viscosity, math.batch("trajectory"))
+    return _spread(viscosity, [], domain)
+
+
+def wrap_forcing(forcing: Float[Tensor, "*F"], domain: Domain) -> math.Tensor:
+    """Wrap a constant vector ``(C,)`` or a field of vectors ``(1 or B, C, *N)`` for formulas."""
+    vector = math.channel(vector=list(domain.axis_names))
+    return math.wrap(forcing, vector) if forcing.ndim == 1 else _spread(forcing, [vector], domain)
+
+
+def _spread(values: Tensor, channels: list[math.Shape], domain: Domain) -> math.Tensor:
+    """Values at the cells; the same for every trajectory where the first axis has one entry."""
+    if len(values) == 1:
+        return math.wrap(values[0], *channels, math.spatial(*domain.axis_names))
+    return math.wrap(values, math.batch("trajectory"), *channels, math.spatial(*domain.axis_names))

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from phi import math
 from phi.field import Field
 
+from burgerslab.physics.equation import Equation
+
 Tendency = Callable[[math.Tensor], math.Tensor]
 
 
@@ -59,19 +61,47 @@ def rk4(
     return half_decay * (middle + (dt / 6) * (decayed_1 + 2 * (slope_2 + slope_3))) + (dt / 6) * slope_4
 
 
-def advance(velocity: Field, viscosity: math.Tensor, dt: math.Tensor, advection: Tendency) -> Field:
+def advance(velocity: Field, equation: Equation, dt: math.Tensor, advection: Tendency) -> Field:
     """One `rk4` step with an advection term that is computed at the cell centres.
 
     Args:
         velocity: Velocity at the start of the step.
-        viscosity: Scalar, or one per ``trajectory``, units L²/T.
+        equation: Coefficients.
         dt: Step size, units T.
         advection: (u·∇)u from the values of u.
     """
 
-    def tendency(spectrum: math.Tensor) -> math.Tensor:
-        return fourier(-advection(physical(spectrum)))
+    def slope(values: math.Tensor, spectrum: math.Tensor) -> math.Tensor:
+        advected = advection(values)
+        if equation.advection is not None:
+            advected = equation.advection * advected
+        rest = remainder(velocity, equation, spectrum)
+        return fourier(-advected) if rest is None else fourier(-advected) + rest
 
-    slope_1 = fourier(-advection(velocity.values))
-    half_decay = decay(velocity, viscosity, dt / 2)
-    return velocity.with_values(physical(rk4(fourier(velocity.values), slope_1, tendency, half_decay, dt)))
+    start = fourier(velocity.values)
+    half_decay = decay(velocity, equation.viscosity, dt / 2)
+    after = rk4(start, slope(velocity.values, start), lambda s: slope(physical(s), s), half_decay, dt)
+    return velocity.with_values(physical(after))
+
+
+def remainder(velocity: Field, equation: Equation, spectrum: math.Tensor) -> math.Tensor | None:
+    """Spectrum of ∇·(d ∇u) + f, d = ν - max ν <= 0; None where both terms are 0.
+
+    With the largest value in the integrating factor the explicit rest only takes away from an exact decay that is at
+    least as strong: a viscosity that varies in space limits no step either.
+
+    Args:
+        velocity: Field whose grid is meant.
+        equation: Coefficients.
+        spectrum: Of u.
+    """
+    parts = []
+    if equation.viscosity_deficit is not None:
+        derivative = 1j * wave_vectors(velocity)
+        for name in velocity.resolution.names:
+            along = derivative.vector[name]
+            flux = equation.viscosity_deficit * physical(along * spectrum)
+            parts.append(along * fourier(flux))
+    if equation.forcing is not None:
+        parts.append(fourier(equation.forcing + 0 * velocity.values))
+    return sum(parts[1:], parts[0]) if parts else None

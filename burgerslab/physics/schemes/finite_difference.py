@@ -8,16 +8,17 @@ from phi import math
 from phi.field import Field
 
 from burgerslab.physics.domain import Domain
+from burgerslab.physics.equation import Equation
 from burgerslab.physics.phi_bridge import PERIODIC
 from burgerslab.physics.schemes import exact_diffusion
-from burgerslab.physics.schemes.scheme import Scheme, advective_limit
+from burgerslab.physics.schemes.scheme import GeneralScheme, advective_limit
 
 _STENCILS = {2: (1 / 2,), 4: (2 / 3, -1 / 12), 6: (3 / 4, -3 / 20, 1 / 60)}
 _RK4_IMAGINARY_LIMIT = 2.0 * np.sqrt(2.0)
 
 
 @dataclass(frozen=True)
-class FiniteDifference(Scheme):
+class FiniteDifference(GeneralScheme):
     """Central differences for advection in rotational form, exact diffusion, RK4 in time.
 
     The advection term is (u·∇)u = ∇(|u|²/2) + ω×u, which holds for every velocity; in one dimension it is
@@ -41,10 +42,10 @@ class FiniteDifference(Scheme):
         if self.order not in _STENCILS:
             raise ValueError(f"FiniteDifference.order must be one of {sorted(_STENCILS)}, got {self.order}")
 
-    def step(self, velocity: Field, viscosity: math.Tensor, dt: math.Tensor) -> Field:
+    def advance(self, velocity: Field, equation: Equation, dt: math.Tensor) -> Field:
         """Advance by one integrating-factor RK4 step."""
         spacing = dict(zip(velocity.resolution.names, (float(step) for step in velocity.dx), strict=True))
-        return exact_diffusion.advance(velocity, viscosity, dt, lambda u: self._advection(u, spacing))
+        return exact_diffusion.advance(velocity, equation, dt, lambda u: self._advection(u, spacing))
 
     def largest_stable_step(self, domain: Domain, speed: Sequence[float], viscosity: float) -> float:
         """2√2 / (κ Σ_i |u_i| / dx_i): RK4's limit on the imaginary axis, for advection."""

@@ -8,15 +8,16 @@ from phi import math
 from phi.field import Field
 
 from burgerslab.physics.domain import Domain
+from burgerslab.physics.equation import Equation
 from burgerslab.physics.schemes import exact_diffusion
 from burgerslab.physics.schemes.exact_diffusion import fourier, physical
-from burgerslab.physics.schemes.scheme import Scheme, advective_limit
+from burgerslab.physics.schemes.scheme import GeneralScheme, advective_limit
 
 _RK4_IMAGINARY_LIMIT = 2.0 * np.sqrt(2.0)
 
 
 @dataclass(frozen=True)
-class FourierSpectral(Scheme):
+class FourierSpectral(GeneralScheme):
     """Fourier pseudo-spectral advection with 2/3 dealiasing, exact diffusion, RK4 in time.
 
     The advection term is (u·∇)u, component by component: Σ_j u_j ∂_j u_i with derivatives taken in Fourier space
@@ -36,7 +37,7 @@ class FourierSpectral(Scheme):
 
     order = 4
 
-    def step(self, velocity: Field, viscosity: math.Tensor, dt: math.Tensor) -> Field:
+    def advance(self, velocity: Field, equation: Equation, dt: math.Tensor) -> Field:
         """Advance by one integrating-factor RK4 step."""
         names = velocity.resolution.names
         derivative = 1j * exact_diffusion.wave_vectors(velocity)
@@ -45,10 +46,13 @@ class FourierSpectral(Scheme):
         def tendency(spectrum: math.Tensor) -> math.Tensor:
             u = physical(spectrum)
             advection = sum(u.vector[name] * physical(derivative.vector[name] * spectrum) for name in names)
-            return -kept * fourier(advection)
+            if equation.advection is not None:
+                advection = equation.advection * advection
+            rest = exact_diffusion.remainder(velocity, equation, spectrum)
+            return -kept * fourier(advection) if rest is None else kept * (rest - fourier(advection))
 
         start = kept * fourier(velocity.values)
-        half_decay = exact_diffusion.decay(velocity, viscosity, dt / 2)
+        half_decay = exact_diffusion.decay(velocity, equation.viscosity, dt / 2)
         return velocity.with_values(physical(exact_diffusion.rk4(start, tendency(start), tendency, half_decay, dt)))
 
     def largest_stable_step(self, domain: Domain, speed: Sequence[float], viscosity: float) -> float:

@@ -7,6 +7,7 @@ from phi import math
 from phi.field import Field
 
 from burgerslab.physics.domain import Domain
+from burgerslab.physics.equation import Equation
 
 
 class SchemeOrExact(ABC):
@@ -61,6 +62,24 @@ class Scheme(SchemeOrExact):
             viscosity: Largest viscosity, units L²/T.
         """
         return float("inf")
+
+
+class GeneralScheme(Scheme):
+    """A scheme that also solves u_t + c (u·∇)u = ∇·(ν∇u) + f, with coefficients that may be learned."""
+
+    @abstractmethod
+    def advance(self, velocity: Field, equation: Equation, dt: math.Tensor) -> Field:
+        """Advance by one step; with c = 1 and constant ν alone it is `step`.
+
+        Args:
+            velocity: Periodic ``CenteredGrid``, batch dimension ``trajectory``, units L/T.
+            equation: Coefficients.
+            dt: Step size, units T.
+        """
+
+    def step(self, velocity: Field, viscosity: math.Tensor, dt: math.Tensor) -> Field:
+        """Advance by one step of the Burgers equation."""
+        return self.advance(velocity, Equation(viscosity), dt)
 
 
 def advective_limit(courant_number: float, domain: Domain, speed: Sequence[float]) -> float:

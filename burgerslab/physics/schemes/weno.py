@@ -7,9 +7,10 @@ from phi import math
 from phi.field import Field
 
 from burgerslab.physics.domain import Domain
+from burgerslab.physics.equation import Equation
 from burgerslab.physics.phi_bridge import PERIODIC
 from burgerslab.physics.schemes import exact_diffusion
-from burgerslab.physics.schemes.scheme import Scheme, advective_limit
+from burgerslab.physics.schemes.scheme import GeneralScheme, advective_limit
 
 # Largest c with |R(-c λ)| <= 1 for RK4's stability function R and every eigenvalue λ of dx times the difference.
 _LARGEST_COURANT_NUMBER = 1.73
@@ -20,7 +21,7 @@ _TINY = 1e-30  # keeps 0/0 away from uniform flow, in float32 too
 
 
 @dataclass(frozen=True)
-class WENO(Scheme):
+class WENO(GeneralScheme):
     """Fifth-order upwind WENO differences for advection, exact diffusion, RK4 in time.
 
     The advection term is (u·∇)u, component by component: Σ_j u_j ∂_j u_i, each ∂_j from the side the wind u_j blows
@@ -38,10 +39,10 @@ class WENO(Scheme):
 
     order = 5
 
-    def step(self, velocity: Field, viscosity: math.Tensor, dt: math.Tensor) -> Field:
+    def advance(self, velocity: Field, equation: Equation, dt: math.Tensor) -> Field:
         """Advance by one integrating-factor RK4 step."""
         spacing = dict(zip(velocity.resolution.names, (float(step) for step in velocity.dx), strict=True))
-        return exact_diffusion.advance(velocity, viscosity, dt, lambda u: _advection(u, spacing))
+        return exact_diffusion.advance(velocity, equation, dt, lambda u: _advection(u, spacing))
 
     def largest_stable_step(self, domain: Domain, speed: Sequence[float], viscosity: float) -> float:
         """1.73 / Σ_i |u_i| / dx_i: RK4's limit for fifth-order upwind advection."""
