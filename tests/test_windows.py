@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from burgerslab.data.windows import EpochSampler, Windows, split_trajectories
+from burgerslab.data.split import split_trajectories
+from burgerslab.data.windows import EpochSampler, Windows
 
 
 def test_sliding_windows_start_at_every_frame_with_room_for_their_targets():

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from burgerslab.data.dataset import Batch, HybridDataset, check_indices, keep_batch
+from burgerslab.data.dataset import Batch, HybridDataset, keep_batch
 from burgerslab.data.description import DataDescription, Statistics, describe, measure_statistics
 from burgerslab.data.generate import generate
 from burgerslab.data.simulation import Simulation
+from burgerslab.data.split import Split
 from burgerslab.data.store import Store, StoreLayout
 from burgerslab.data.store_errors import StoreCorruptError, StoreMissingError
-from burgerslab.data.windows import EpochSampler, Windows, split_trajectories
+from burgerslab.data.windows import EpochSampler, Windows
 
 
 class BurgersDataModule(pl.LightningDataModule):
@@ -83,14 +84,6 @@ class BurgersDataModule(pl.LightningDataModule):
                 raise ValueError(f"data.{option} must be at least {least}, got {value}")
         if not memory_budget_gib >= 0:
             raise ValueError(f"data.memory_budget_gib must not be negative, got {memory_budget_gib}")
-        if len(split) != 3:
-            raise ValueError(f"data.split needs 3 fractions, for training, validation and test, got {list(split)}")
-        explicit = (train_sim_indices, val_sim_indices, test_sim_indices)
-        if any(part is not None for part in explicit) and any(part is None for part in explicit):
-            raise ValueError(
-                "data.train_sim_indices, data.val_sim_indices and data.test_sim_indices belong together: give all "
-                "three, or none and data.split"
-            )
         self.store_path = Path(store)
         self.simulation = simulation
         self.overwrite = overwrite
@@ -100,14 +93,13 @@ class BurgersDataModule(pl.LightningDataModule):
         self.dynamic_fields = dynamic_fields
         self.static_fields = tuple(static_fields or ())
         self.use_sliding_window = use_sliding_window
-        self.split = split
+        self.split = Split(split, seed, train_sim_indices, val_sim_indices, test_sim_indices)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.seed = seed
         self.num_workers = num_workers
         self.pin_memory = pin_memory
         self.memory_budget = int(memory_budget_gib * 2**30)
-        self._explicit_split = explicit
         self._store: Store | None = None
         self._verified = False
         self._datasets: dict[str, HybridDataset] = {}
@@ -153,8 +145,7 @@ class BurgersDataModule(pl.LightningDataModule):
 
     def trajectories_of(self, part: str) -> np.ndarray:
         """Trajectory numbers of ``train``, ``val`` or ``test``."""
-        parts = dict(zip(("train", "val", "test"), self._split(self.layout.num_trajectories), strict=True))
-        return parts[part]
+        return self.split.parts(self.layout.num_trajectories)[part]
 
     def prepare_data(self) -> None:
         """Simulate a missing store and verify every chunk; once per machine.
@@ -226,8 +217,8 @@ class BurgersDataModule(pl.LightningDataModule):
                 )
             whole = part != "train"
             num_frames = self.num_frames or self._store.layout.num_frames
-            parts = self._split(self._store.layout.num_trajectories)
-            indices = self.trajectories_of(part)
+            parts = self.split.parts(self._store.layout.num_trajectories)
+            indices = parts[part]
             self._datasets[part] = HybridDataset(
                 self._store,
                 num_predict_steps=num_frames - 1 if whole else self.num_predict_steps,
@@ -236,7 +227,7 @@ class BurgersDataModule(pl.LightningDataModule):
                 dynamic_fields=self.dynamic_fields,
                 static_fields=self.static_fields,
                 use_sliding_window=self.use_sliding_window and not whole,
-                memory_budget=self.memory_budget * len(indices) // sum(map(len, parts)),
+                memory_budget=self.memory_budget * len(indices) // sum(map(len, parts.values())),
             )
         return self._datasets[part]
 
@@ -256,22 +247,6 @@ class BurgersDataModule(pl.LightningDataModule):
             return []
         return self._loader(self._dataset(part), self.eval_batch_size, sampler=None)
 
-    def _split(self, num_trajectories: int) -> tuple[np.ndarray, ...]:
-        if self._explicit_split[0] is None:
-            return split_trajectories(num_trajectories, self.split, self.seed)
-        names = ("data.train_sim_indices", "data.val_sim_indices", "data.test_sim_indices")
-        parts = tuple(
-            check_indices(name, part, num_trajectories) if part else np.empty(0, dtype=np.int64)
-            for name, part in zip(names, self._explicit_split, strict=True)
-        )
-        together, counts = np.unique(np.concatenate(parts), return_counts=True)
-        if (counts > 1).any():
-            raise ValueError(
-                f"{', '.join(names)} share trajectories {together[counts > 1].tolist()}; a trajectory belongs to one "
-                "part only"
-            )
-        return parts
-
     def _check_against_layout(self) -> None:
         """Find contradictions before anything is simulated or decoded."""
         if self._store is None and self.simulation is None:
@@ -288,4 +263,4 @@ class BurgersDataModule(pl.LightningDataModule):
             Windows(1, num_frames, self.num_predict_steps)
         except ValueError as error:
             raise ValueError(f"data.{error}") from None
-        self._split(layout.num_trajectories)
+        self.split.parts(layout.num_trajectories)

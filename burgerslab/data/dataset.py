@@ -9,8 +9,10 @@ from phi.field import Field
 from torch.utils.data import Dataset
 
 from burgerslab.data.description import DataDescription, describe
+from burgerslab.data.split import check_indices
 from burgerslab.data.store import Store
-from burgerslab.data.trajectories import Trajectories, load_trajectories
+from burgerslab.data.stored_trajectories import load_trajectories
+from burgerslab.data.trajectories import Trajectories
 from burgerslab.data.windows import Windows
 from burgerslab.physics import phi_bridge
 
@@ -182,28 +184,6 @@ class HybridDataset(Dataset[Batch]):
 def keep_batch(samples: Samples) -> Batch:
     """A DataLoader's ``collate_fn`` that takes the batch as the dataset has read it."""
     return samples.batch
-
-
-def check_indices(option: str, indices: Sequence[int] | None, num_trajectories: int) -> np.ndarray:
-    """Indices of trajectories as an array.
-
-    Raises:
-        ValueError: If there are none, one is outside the store, or one comes twice.
-    """
-    if indices is None:
-        return np.arange(num_trajectories)
-    array = np.asarray(indices, dtype=np.int64)
-    outside = array[(array < 0) | (array >= num_trajectories)]
-    if len(outside):
-        raise ValueError(
-            f"{option} names trajectories {outside.tolist()}, but the store has {num_trajectories}: use 0 to "
-            f"{num_trajectories - 1}"
-        )
-    if len(array) == 0:
-        raise ValueError(f"{option} is empty; name at least one trajectory, or leave it out for all")
-    if len(np.unique(array)) < len(array):
-        raise ValueError(f"{option} names a trajectory twice: {array.tolist()}")
-    return array
 
 
 def _check_num_frames(num_frames: int | None, store: Store) -> None:

@@ -1,8 +1,7 @@
-"""Index arithmetic of windows and splits: which frames of which trajectory, and in which order."""
+"""Index arithmetic of windows: which frames of which trajectory, and in which order."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -62,43 +61,6 @@ class Windows:
         if len(windows) and not (0 <= windows.min() and windows.max() < len(self)):
             raise IndexError(f"windows {windows.min()} to {windows.max()} are not all in 0..{len(self) - 1}")
         return np.divmod(windows, self.num_per_trajectory)
-
-
-def split_trajectories(num_trajectories: int, fractions: Sequence[float], seed: int) -> tuple[Indices, ...]:
-    """Divide trajectories at random into parts of given fractions.
-
-    Every part of a non-zero fraction gets at least one trajectory. Fractions that sum to 1 use every trajectory;
-    rounding favours the parts that lack most.
-
-    Args:
-        num_trajectories: Number of trajectories.
-        fractions: Non-negative numbers that sum to at most 1.
-        seed: Of the permutation.
-
-    Returns:
-        Sorted trajectory indices of each part.
-
-    Raises:
-        ValueError: If the fractions do not fit, or there are fewer trajectories than parts.
-    """
-    wanted = np.asarray(fractions, dtype=float) * num_trajectories
-    if not (wanted >= 0).all() or wanted.sum() > num_trajectories * (1 + 1e-9):
-        raise ValueError(f"split must be fractions between 0 and 1 that sum to at most 1, got {list(fractions)}")
-    num_parts = int((wanted > 0).sum())
-    if num_parts > num_trajectories:
-        raise ValueError(
-            f"split {list(fractions)} needs at least {num_parts} trajectories, got {num_trajectories}; use more "
-            "trajectories or set some fractions to 0"
-        )
-    counts = np.where(wanted > 0, np.maximum(1, np.floor(wanted)), 0).astype(int)
-    total = max(num_parts, int(wanted.sum() + 1e-6))
-    while counts.sum() < total:
-        counts[np.argmax(np.where(wanted > 0, wanted - counts, -np.inf))] += 1
-    while counts.sum() > total:
-        counts[np.argmin(np.where(counts > 1, wanted - counts, np.inf))] -= 1
-    order = np.random.default_rng([seed, num_trajectories]).permutation(num_trajectories)
-    bounds = np.concatenate([[0], np.cumsum(counts)])
-    return tuple(np.sort(order[low:high]) for low, high in pairwise(bounds))
 
 
 class EpochSampler(DistributedSampler[int]):
