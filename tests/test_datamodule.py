@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from burgerslab.data import BurgersDataModule, Store, generate
+from burgerslab.data import BurgersDataModule, CellRange, EveryKthFrame, Observation, Store, generate
 from burgerslab.data.store_errors import StoreCorruptError, StoreMismatchError, StoreMissingError
 from burgerslab.physics import Domain
 from tests.small_stores import RICH, line_simulation, rich_values, write_store
@@ -207,6 +207,14 @@ def test_a_flipped_bit_is_found_before_training(tmp_path):
         ({"split": (0.9, 0.2, 0.1)}, "sum to at most 1"),
         ({"num_frames": 9}, r"data\.num_frames must be between 2 and the 8 frames of a trajectory, got 9"),
         ({"num_predict_steps": 8}, r"data\.num_predict_steps 8 needs trajectories of at least 9 frames, got 8"),
+        (
+            {"observation": Observation(frames=EveryKthFrame(4))},
+            r"data\.observation leaves no window of num_predict_steps 3",
+        ),
+        (
+            {"observation": Observation(cells=CellRange((0.0, 0.0), (0.5, 0.5)))},
+            r"data\.observation\.cells: CellRange\.low and CellRange\.high need one fraction per axis, 1 of them",
+        ),
         ({"dynamic_fields": ["pressure"]}, r"dynamic_fields \['pressure'\] must be"),
     ],
 )

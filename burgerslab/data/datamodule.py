@@ -10,18 +10,20 @@ from torch.utils.data import DataLoader
 from burgerslab.data.dataset import Batch, HybridDataset, keep_batch
 from burgerslab.data.description import DataDescription, Statistics, describe, measure_statistics
 from burgerslab.data.generate import generate
+from burgerslab.data.observe import Observation
 from burgerslab.data.simulation import Simulation
 from burgerslab.data.split import Split
 from burgerslab.data.store import Store, StoreLayout
 from burgerslab.data.store_errors import StoreCorruptError, StoreMissingError
-from burgerslab.data.windows import EpochSampler, Windows
+from burgerslab.data.windows import EpochSampler, Windows, windows_of
 
 
 class BurgersDataModule(pl.LightningDataModule):
     """Windows of a zarr store, split by trajectory.
 
     Training serves shuffled windows; validation, test and prediction serve whole trajectories from their first
-    frame. A missing store is simulated first.
+    frame. A missing store is simulated first. ``observation`` applies to the training trajectories alone: what is
+    learned from noisy and partial data is validated and tested against the clean truth.
 
     Args:
         store: Path of the zarr store.
@@ -34,6 +36,7 @@ class BurgersDataModule(pl.LightningDataModule):
         dynamic_fields: Fields that change in time; None is all in the store.
         static_fields: Fields without a time; ``viscosity`` stands for log ν, so that one network serves many.
         use_sliding_window: A training window at every frame; otherwise one per trajectory.
+        observation: Noise on the training trajectories, and what of them is hidden; None is neither.
         split: Fractions of the trajectories for training, validation and test, drawn at random with ``seed``.
         train_sim_indices: Trajectories to train on instead; give all three or none.
         val_sim_indices: Trajectories to validate on.
@@ -62,6 +65,7 @@ class BurgersDataModule(pl.LightningDataModule):
         dynamic_fields: list[str] | None = None,
         static_fields: list[str] | None = None,
         use_sliding_window: bool = True,
+        observation: Observation | None = None,
         split: tuple[float, float, float] = (0.8, 0.1, 0.1),
         train_sim_indices: list[int] | None = None,
         val_sim_indices: list[int] | None = None,
@@ -93,6 +97,7 @@ class BurgersDataModule(pl.LightningDataModule):
         self.dynamic_fields = dynamic_fields
         self.static_fields = tuple(static_fields or ())
         self.use_sliding_window = use_sliding_window
+        self.observation = observation
         self.split = Split(split, seed, train_sim_indices, val_sim_indices, test_sim_indices)
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
@@ -138,7 +143,7 @@ class BurgersDataModule(pl.LightningDataModule):
 
     @property
     def statistics(self) -> Statistics:
-        """Means and standard deviations over the training trajectories only."""
+        """Means and standard deviations of what is observed of the training trajectories."""
         if self._statistics is None:
             self._statistics = measure_statistics(self._dataset("train").sources)
         return self._statistics
@@ -227,6 +232,7 @@ class BurgersDataModule(pl.LightningDataModule):
                 dynamic_fields=self.dynamic_fields,
                 static_fields=self.static_fields,
                 use_sliding_window=self.use_sliding_window and not whole,
+                observation=None if whole else self.observation,
                 memory_budget=self.memory_budget * len(indices) // sum(map(len, parts.values())),
             )
         return self._datasets[part]
@@ -259,8 +265,11 @@ class BurgersDataModule(pl.LightningDataModule):
                 f"data.num_frames must be between 2 and the {layout.num_frames} frames of a trajectory, got "
                 f"{num_frames}"
             )
+        train = self.split.parts(layout.num_trajectories)["train"]
         try:
             Windows(1, num_frames, self.num_predict_steps)
+            if self.observation is not None and len(train):
+                mask = self.observation.mask(train, num_frames, layout.domain.resolution)
+                windows_of(len(train), num_frames, self.num_predict_steps, self.use_sliding_window, mask)
         except ValueError as error:
-            raise ValueError(f"data.{error}") from None
-        self.split.parts(layout.num_trajectories)
+            raise ValueError(f"data.{error}") from error

@@ -9,11 +9,12 @@ from phi.field import Field
 from torch.utils.data import Dataset
 
 from burgerslab.data.description import DataDescription, describe
+from burgerslab.data.observe import Observation
 from burgerslab.data.split import check_indices
 from burgerslab.data.store import Store
 from burgerslab.data.stored_trajectories import load_trajectories
 from burgerslab.data.trajectories import Trajectories
-from burgerslab.data.windows import Windows
+from burgerslab.data.windows import Windows, windows_of
 from burgerslab.physics import phi_bridge
 
 Batch = dict[str, Any]
@@ -61,9 +62,14 @@ class HybridDataset(Dataset[Batch]):
     - ``viscosity``: ``(B,)``, float64, units L²/T
     - ``trajectory``, ``start``: number of the trajectory in its store and of the first frame, ``(B,)``
     - ``observed``: True for data, False for what a model has generated, ``(B,)``
+    - ``mask``: True where a value is observed, ``(B, T + 1, 1, *N)``, the initial frame first; only with an
+      ``observation`` that hides something. Hidden values of ``initial`` and ``target`` are 0
 
     With ``return_fields`` the first three are dictionaries of PhiFlow ``CenteredGrid`` by field name, with batch
-    dimensions ``trajectory`` (in a batch) and ``frame`` (in targets).
+    dimensions ``trajectory`` (in a batch) and ``frame`` (in targets); the others stay tensors.
+
+    Of partly observed trajectories, windows start at observed frames only, frames of which a single point is
+    observed included, and have an observed point among their targets.
 
     Args:
         store: Complete store of observed trajectories.
@@ -72,14 +78,15 @@ class HybridDataset(Dataset[Batch]):
         sim_indices: Use only these trajectories of the store; None is all.
         dynamic_fields: Fields that change in time; None is all in the store.
         static_fields: Fields without a time; ``viscosity`` stands for log ν, constant in space.
-        use_sliding_window: A window at every frame; otherwise one per trajectory, at its first frame.
+        use_sliding_window: A window at every frame; otherwise one per trajectory, at its first (observed) frame.
         return_fields: PhiFlow fields instead of tensors.
         memory_budget: Bytes of decoded trajectories to hold; beyond it windows are read from the store, a block of
             trajectories at a time, and at least one block is held.
         generated: More trajectories with the same channels, at least as long as a window.
+        observation: What is seen of the trajectories of the store; None is everything, without noise.
 
     Raises:
-        ValueError: If an index, a field or a length does not fit; says which and what there is.
+        ValueError: If an index, a field, a length or a pattern does not fit; says which and what there is.
     """
 
     def __init__(
@@ -94,6 +101,7 @@ class HybridDataset(Dataset[Batch]):
         return_fields: bool = False,
         memory_budget: int = 4 * 2**30,
         generated: Sequence[Trajectories] = (),
+        observation: Observation | None = None,
     ) -> None:
         self.description = describe(store.layout, dynamic_fields, static_fields)
         _check_num_frames(num_frames, store)
@@ -102,15 +110,21 @@ class HybridDataset(Dataset[Batch]):
         for source in generated:
             _check_generated(source, self.description, num_predict_steps)
         observed = load_trajectories(
-            store, indices, self.description.dynamic_fields, static_fields, num_frames, memory_budget
+            store, indices, self.description.dynamic_fields, static_fields, num_frames, memory_budget, observation
         )
-        self.sources: tuple[Trajectories, ...] = (observed, *generated)
         self.num_predict_steps = num_predict_steps
+        self._use_sliding_window = use_sliding_window
         self._return_fields = return_fields
+        self._mix(observed, generated)
+
+    def _mix(self, observed: Trajectories, generated: Sequence[Trajectories]) -> None:
+        self.sources: tuple[Trajectories, ...] = (observed, *generated)
         self._windows = [
-            Windows(len(source), source.num_frames, num_predict_steps, use_sliding_window) for source in self.sources
+            windows_of(len(source), source.num_frames, self.num_predict_steps, self._use_sliding_window, source.mask)
+            for source in self.sources
         ]
         self._first_window = np.concatenate([[0], np.cumsum([len(windows) for windows in self._windows])])
+        self._masked = any(source.mask is not None for source in self.sources)
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -132,9 +146,7 @@ class HybridDataset(Dataset[Batch]):
         """Window numbers of each set of trajectories that are decoded together, over all sources."""
         blocks = []
         for first, windows, source in zip(self._first_window[:-1], self._windows, self.sources, strict=True):
-            step = windows.num_per_trajectory
-            for members in source.blocks():
-                blocks.append((first + members[:, None] * step + np.arange(step)).ravel())
+            blocks += [first + windows.of(members) for members in source.blocks()]
         return blocks
 
     @property
@@ -170,8 +182,9 @@ class HybridDataset(Dataset[Batch]):
         """Arrays of windows of one source, counted from its first."""
         source = self.sources[number]
         positions, starts = self._windows[number].locate(windows)
-        frames, static = source.read(positions, starts, self.num_predict_steps + 1)
-        return {
+        length = self.num_predict_steps + 1
+        frames, static = source.read(positions, starts, length)
+        arrays = {
             "frames": frames,
             "static": static,
             "viscosity": source.viscosity[positions],
@@ -179,6 +192,11 @@ class HybridDataset(Dataset[Batch]):
             "start": starts,
             "observed": np.full(len(windows), source.observed),
         }
+        if source.mask is not None:
+            arrays["mask"] = source.mask.read(positions, starts, length)[:, :, None]
+        elif self._masked:
+            arrays["mask"] = np.ones((*frames.shape[:2], 1, *frames.shape[3:]), dtype=bool)
+        return arrays
 
 
 def keep_batch(samples: Samples) -> Batch:

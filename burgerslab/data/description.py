@@ -107,23 +107,43 @@ class Statistics:
 
 
 def measure_statistics(sources: Iterable[Trajectories]) -> Statistics:
-    """Statistics in one pass over trajectories, each decoded once.
+    """Statistics of what is observed, noise included, in one pass over trajectories, each decoded once.
+
+    The change from frame to frame is measured where a cell is observed in consecutive frames. If that is nowhere the
+    case, it is the difference between consecutive observations of a cell, divided by the number of frames between.
 
     Raises:
-        ValueError: If a dynamic channel never changes over the whole split, so that it cannot be normalised.
+        ValueError: If a dynamic channel never changes over the whole split, so that it cannot be normalised, or no
+            cell is observed twice.
     """
     sums = _Sums()
     increments = _Sums()
+    slopes = _Sums()
     static = _Sums()
     for source in sources:
         for trajectory in range(len(source)):
             frames = source.frames(trajectory).astype(np.float64)
-            sums.add(frames.swapaxes(0, 1))
-            increments.add(np.diff(frames, axis=0).swapaxes(0, 1))
             static.add(source.static(trajectory).astype(np.float64))
+            if source.mask is None:
+                sums.add(frames.swapaxes(0, 1))
+                increments.add(np.diff(frames, axis=0).swapaxes(0, 1))
+                continue
+            observed = source.mask.of(trajectory)
+            sums.add(frames.swapaxes(0, 1)[:, observed])
+            both = observed[1:] & observed[:-1]
+            increments.add(np.diff(frames, axis=0).swapaxes(0, 1)[:, both])
+            if increments.count == 0:
+                slopes.add(_slopes(frames, observed))
     mean, std = sums.mean_and_std()
     static_mean, static_std = static.mean_and_std()
-    increment_std = increments.root_mean_square()
+    changes = increments if increments.count else slopes
+    if changes.count == 0:
+        raise ValueError(
+            "no cell of the training trajectories is observed in two frames, so that their change per frame, which "
+            "scales what a network predicts, is unknown; observe more frames or points, or set "
+            "observation.initial_known: true"
+        )
+    increment_std = changes.root_mean_square()
     if not (std > 0).all() or not (increment_std > 0).all():
         raise ValueError(
             f"the training trajectories do not change in some channel (std {std.tolist()}, change per frame "
@@ -134,29 +154,49 @@ def measure_statistics(sources: Iterable[Trajectories]) -> Statistics:
     return Statistics(*(torch.from_numpy(values) for values in (mean, std, increment_std, static_mean, static_std)))
 
 
+def _slopes(frames: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Change per frame between consecutive observations of each cell, ``(C, n)``.
+
+    Args:
+        frames: ``(T, C, *N)``.
+        observed: True where a cell is observed, ``(T, *N)``.
+    """
+    last = np.full(observed.shape[1:], -1)
+    latest = np.zeros_like(frames[0])
+    slopes = []
+    for number, (frame, seen) in enumerate(zip(frames, observed, strict=True)):
+        again = seen & (last >= 0)
+        slopes.append((frame - latest)[:, again] / (number - last[again]))
+        latest[:, seen] = frame[:, seen]
+        last[seen] = number
+    return np.concatenate(slopes, axis=1)
+
+
 class _Sums:
     """Running mean and sum of squared deviations per channel (Chan, Golub and LeVeque, 1983, eq. 2.1)."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self.count = 0
         self._mean: Any = 0.0
         self._deviation: Any = 0.0
 
     def add(self, values: np.ndarray) -> None:
-        """Take in values ``(C, ...)``."""
+        """Take in values ``(C, ...)``; none is allowed."""
         flat = values.reshape(len(values), int(np.prod(values.shape[1:])))
+        if flat.shape[1] == 0:
+            return
         mean = flat.mean(axis=1)
         deviation = ((flat - mean[:, None]) ** 2).sum(axis=1)
-        total = self._count + flat.shape[1]
+        total = self.count + flat.shape[1]
         shift = mean - self._mean
-        self._deviation = self._deviation + deviation + shift**2 * self._count * flat.shape[1] / total
+        self._deviation = self._deviation + deviation + shift**2 * self.count * flat.shape[1] / total
         self._mean = self._mean + shift * flat.shape[1] / total
-        self._count = total
+        self.count = total
 
     def mean_and_std(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation per channel."""
-        return np.asarray(self._mean), np.sqrt(np.asarray(self._deviation) / self._count)
+        return np.asarray(self._mean), np.sqrt(np.asarray(self._deviation) / self.count)
 
     def root_mean_square(self) -> np.ndarray:
         """Root mean square per channel."""
-        return np.sqrt(np.asarray(self._deviation) / self._count + np.asarray(self._mean) ** 2)
+        return np.sqrt(np.asarray(self._deviation) / self.count + np.asarray(self._mean) ** 2)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from burgerslab.data.observe import Observation, spread
 from burgerslab.data.store import Store, StoreLayout
 from burgerslab.data.trajectories import VISCOSITY_FIELD, Array, Indices, Trajectories, TrajectoriesInMemory
 
@@ -22,12 +23,13 @@ class TrajectoriesInStore(Trajectories):
         static_fields: Fields without a time; ``viscosity`` stands for log ν, constant in space.
         num_frames: How many frames from the start of each trajectory; None is all.
         num_held: How many decoded blocks to keep, at least 1.
+        observation: Noise on the dynamic fields, and what of them is hidden; None is neither.
 
     Attributes:
         num_decoded: How many trajectories have been decoded so far, repetitions included.
 
     Raises:
-        ValueError: If log ν is asked for and a viscosity is 0.
+        ValueError: If log ν is asked for and a viscosity is 0, or the observation does not fit.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class TrajectoriesInStore(Trajectories):
         static_fields: Sequence[str],
         num_frames: int | None,
         num_held: int,
+        observation: Observation | None = None,
     ) -> None:
         self._store = store
         self._dynamic_fields = tuple(dynamic_fields)
@@ -47,6 +50,9 @@ class TrajectoriesInStore(Trajectories):
         self.num_frames = num_frames or store.layout.num_frames
         self.num_held = num_held
         self.num_decoded = 0
+        self._observation = observation
+        if observation is not None:
+            self.mask = observation.mask(indices, self.num_frames, store.layout.domain.resolution)
         inviscid = indices[self.viscosity == 0]
         if VISCOSITY_FIELD in self._static_fields and len(inviscid):
             raise ValueError(
@@ -102,10 +108,17 @@ class TrajectoriesInStore(Trajectories):
         shape = (len(members), self.num_frames, num_channels(layout, self._dynamic_fields))
         frames = np.empty((*shape, *layout.domain.resolution), dtype=np.float32)
         first = 0
+        deviation = np.zeros((len(members), shape[2]))
         for name in self._dynamic_fields:
             values = self._store.read(name, numbers)
-            frames[:, :, first : first + values.shape[2]] = values[:, : self.num_frames]
-            first += values.shape[2]
+            channels = slice(first, first + values.shape[2])
+            frames[:, :, channels] = values[:, : self.num_frames]
+            if self._observation is not None and self._observation.noise > 0:
+                deviation[:, channels] = spread(values)
+            first = channels.stop
+        if self._observation is not None:
+            observed = None if self.mask is None else [self.mask.of(member) for member in members.tolist()]
+            self._observation.apply(frames, deviation, numbers, observed)
         shape = (len(members), num_channels(layout, self._static_fields))
         static = np.empty((*shape, *layout.domain.resolution), dtype=np.float32)
         first = 0
@@ -142,6 +155,7 @@ def load_trajectories(
     static_fields: Sequence[str],
     num_frames: int | None,
     memory_budget: int,
+    observation: Observation | None = None,
 ) -> Trajectories:
     """Decode trajectories into memory if they fit a budget, else stream them from the store.
 
@@ -152,17 +166,18 @@ def load_trajectories(
         static_fields: Fields without a time; ``viscosity`` stands for log ν, constant in space.
         num_frames: How many frames from the start of each trajectory; None is all.
         memory_budget: Bytes that decoded trajectories may take; one block of the store is held in any case.
+        observation: Noise on the dynamic fields, and what of them is hidden; None is neither.
     """
     layout = store.layout
     num_frames = num_frames or layout.num_frames
     channels, static_channels = num_channels(layout, dynamic_fields), num_channels(layout, static_fields)
     per_trajectory = 4 * layout.domain.num_cells * (num_frames * channels + static_channels)
     num_held = max(1, memory_budget // (per_trajectory * store.block_size))
-    streamed = TrajectoriesInStore(store, indices, dynamic_fields, static_fields, num_frames, num_held)
+    streamed = TrajectoriesInStore(store, indices, dynamic_fields, static_fields, num_frames, num_held, observation)
     if per_trajectory * len(indices) > memory_budget:
         return streamed
     frames = np.empty((len(indices), num_frames, channels, *layout.domain.resolution), dtype=np.float32)
     static = np.empty((len(indices), static_channels, *layout.domain.resolution), dtype=np.float32)
     for block, members in enumerate(streamed.blocks()):
         frames[members], static[members] = streamed.decode(block)
-    return TrajectoriesInMemory(frames, streamed.viscosity, static, indices)
+    return TrajectoriesInMemory(frames, streamed.viscosity, static, indices, mask=streamed.mask)

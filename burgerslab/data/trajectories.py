@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 import numpy.typing as npt
 
+from burgerslab.data.mask import Mask
+
 Array = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
@@ -20,6 +22,7 @@ class Trajectories(ABC):
         num_frames: Frames of each.
         num_held: How many blocks (see `blocks`) stay decoded; None is all.
         observed: True for data, False for what a model has generated.
+        mask: Which points are observed; None is all. Hidden values read as 0.
     """
 
     indices: Indices
@@ -27,6 +30,7 @@ class Trajectories(ABC):
     num_frames: int
     num_held: int | None = None
     observed: bool = True
+    mask: Mask | None = None
 
     def __len__(self) -> int:
         """Number of trajectories."""
@@ -64,6 +68,7 @@ class TrajectoriesInMemory(Trajectories):
         static: Static fields, ``(trajectory, S, *N)``.
         indices: Number of each trajectory in its store; counted from 0 if not given.
         observed: True for data, False for what a model has generated.
+        mask: Which points are observed; None is all.
 
     Raises:
         ValueError: If the numbers of trajectories differ or are 0.
@@ -76,6 +81,7 @@ class TrajectoriesInMemory(Trajectories):
         static: Array | None = None,
         indices: Indices | None = None,
         observed: bool = True,
+        mask: Mask | None = None,
     ) -> None:
         if static is None:
             static = np.empty((len(frames), 0, *frames.shape[3:]), dtype=np.float32)
@@ -92,6 +98,7 @@ class TrajectoriesInMemory(Trajectories):
         self.indices = indices
         self.num_frames = frames.shape[1]
         self.observed = observed
+        self.mask = mask
 
     def frames(self, trajectory: int) -> Array:
         """Dynamic fields of one trajectory, ``(T, C, *N)``, a view."""

@@ -7,6 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DistributedSampler
 
+from burgerslab.data.mask import Mask
+
+BoolArray = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 
 
@@ -51,16 +54,94 @@ class Windows:
         """Windows in all trajectories."""
         return self.num_trajectories * self.num_per_trajectory
 
+    def of(self, trajectories: Indices) -> Indices:
+        """Numbers of the windows of some trajectories."""
+        return (trajectories[:, None] * self.num_per_trajectory + np.arange(self.num_per_trajectory)).ravel()
+
     def locate(self, windows: Sequence[int] | Indices) -> tuple[Indices, Indices]:
         """Trajectory and first frame of each window.
 
         Raises:
             IndexError: If a window does not exist.
         """
-        windows = np.asarray(windows, dtype=np.int64)
-        if len(windows) and not (0 <= windows.min() and windows.max() < len(self)):
-            raise IndexError(f"windows {windows.min()} to {windows.max()} are not all in 0..{len(self) - 1}")
-        return np.divmod(windows, self.num_per_trajectory)
+        return np.divmod(_existing(windows, len(self)), self.num_per_trajectory)
+
+
+class ListedWindows:
+    """Windows that start at given frames of each trajectory, numbered trajectory by trajectory.
+
+    Args:
+        starts: First frames of the windows of each trajectory.
+    """
+
+    def __init__(self, starts: Sequence[Sequence[int] | Indices]) -> None:
+        self._starts = np.concatenate([np.asarray(each, dtype=np.int64) for each in starts])
+        self._bounds = np.concatenate([[0], np.cumsum([len(each) for each in starts])])
+
+    def __len__(self) -> int:
+        """Windows in all trajectories."""
+        return len(self._starts)
+
+    def of(self, trajectories: Indices) -> Indices:
+        """Numbers of the windows of some trajectories."""
+        return np.concatenate([np.arange(*self._bounds[number : number + 2]) for number in trajectories.tolist()])
+
+    def locate(self, windows: Sequence[int] | Indices) -> tuple[Indices, Indices]:
+        """Trajectory and first frame of each window.
+
+        Raises:
+            IndexError: If a window does not exist.
+        """
+        windows = _existing(windows, len(self))
+        return np.searchsorted(self._bounds, windows, side="right") - 1, self._starts[windows]
+
+
+def observed_starts(observed: BoolArray, num_predict_steps: int, sliding: bool = True) -> list[int]:
+    """Where windows of a partly observed trajectory start.
+
+    A window starts at an observed frame and has an observed frame among its targets.
+
+    Args:
+        observed: True for every frame of which something is observed, ``(T,)``.
+        num_predict_steps: Target frames of a window.
+        sliding: Start wherever a window fits; otherwise at the first observed frame only.
+    """
+    starts = np.flatnonzero(observed).tolist()
+    return [
+        start
+        for start in (starts if sliding else starts[:1])
+        if start + num_predict_steps < len(observed) and observed[start + 1 : start + 1 + num_predict_steps].any()
+    ]
+
+
+def windows_of(
+    num_trajectories: int, num_frames: int, num_predict_steps: int, sliding: bool, mask: Mask | None
+) -> Windows | ListedWindows:
+    """The windows of trajectories that are observed in full, or where a mask says so.
+
+    Args:
+        num_trajectories: Number of trajectories.
+        num_frames: Frames of each, the initial one included.
+        num_predict_steps: Target frames of a window.
+        sliding: See `Windows` and `observed_starts`.
+        mask: Which points are observed; None is all.
+
+    Raises:
+        ValueError: If a trajectory is too short, or nothing that is observed makes a window.
+    """
+    complete = Windows(num_trajectories, num_frames, num_predict_steps, sliding)
+    if mask is None:
+        return complete
+    starts = [
+        observed_starts(mask.frames(trajectory), num_predict_steps, sliding) for trajectory in range(num_trajectories)
+    ]
+    if not any(starts):
+        raise ValueError(
+            f"observation leaves no window of num_predict_steps {num_predict_steps}: a window starts at an observed "
+            f"frame and has an observed point in the {num_predict_steps} frames after it. Raise num_predict_steps "
+            f"(up to {num_frames - 1}), or observe more frames"
+        )
+    return ListedWindows(starts)
 
 
 class EpochSampler(DistributedSampler[int]):
@@ -111,3 +192,10 @@ class EpochSampler(DistributedSampler[int]):
             members = visits[first : first + self._group_size]
             groups.append(generator.permutation(np.concatenate([self._blocks[i] for i in members])))
         return np.concatenate(groups)
+
+
+def _existing(windows: Sequence[int] | Indices, count: int) -> Indices:
+    windows = np.asarray(windows, dtype=np.int64)
+    if len(windows) and not (0 <= windows.min() and windows.max() < count):
+        raise IndexError(f"windows {windows.min()} to {windows.max()} are not all in 0..{count - 1}")
+    return windows
