@@ -104,6 +104,15 @@ def test_options(small_run, tmp_path, capsys, option, pattern):
         ),
         (["--data.num_predict_steps=7"], "data.num_predict_steps 7 needs .* set num_predict_steps to 6 or less"),
         (["--data.simulation=null", "--data.store=nowhere.zarr"], "data.store: there is no store at .*nowhere.zarr"),
+        (["--data.observation.noise=-1"], "observation.noise must be a number from 0 on, got -1"),
+        (
+            ["--data.observation.cells=burgerslab.data.EveryKthCell", "--data.observation.cells.k=2"],
+            "data.observation hides .* cells of the initial frames .* Set data.observation.initial_known: true",
+        ),
+        (
+            ["--data.observation.frames=burgerslab.data.EveryKthFrame", "--data.observation.frames.k=3"],
+            "data.observation leaves no window of num_predict_steps 2: .* Raise num_predict_steps",
+        ),
         (["--model.network.filters=0"], "UNet filters must be at least 1, got 0"),
         (["--model.network.levels=6"], "model.network must map .* lower its levels"),
         (["--model.network.in_channels=3"], "network.init_args.in_channels is 3, but the data need 1; leave it out"),

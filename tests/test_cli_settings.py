@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from burgerslab.cli import main
 from burgerslab.data import Store
@@ -117,6 +118,41 @@ def test_a_scheme_and_an_initial_condition_of_ones_own(small_run, own_classes, t
     halves = np.array([8.0, 4.0, 2.0, 1.0, 0.5, 0.25, 0.125])
     assert (store.read("velocity", [0, 5]) == halves[:, None, None]).all()
     assert store.settings["scheme"]["class_path"] == f"{own_classes}.Halving"
+
+
+OWN_PATTERN = """
+from dataclasses import dataclass
+from burgerslab.data import FramePattern
+
+@dataclass(frozen=True)
+class Late(FramePattern):
+    first: int = 1
+    def frames(self, num_frames):
+        return [0, *range(self.first, num_frames)]
+"""
+
+OBSERVATION = """
+data:
+  observation:
+    noise: 0.01
+    frames: {class_path: own_pattern.Late, init_args: {first: 3}}
+    cells: {class_path: burgerslab.data.CellRange, init_args: {low: [0.0], high: [0.5]}}
+    points: {number: 40, seed: 1}
+    initial_known: true
+  use_sliding_window: false
+  num_predict_steps: 6
+"""
+
+
+def test_an_observation_with_a_pattern_of_ones_own(small_run, own_classes, tmp_path):
+    (tmp_path / "own_pattern.py").write_text(OWN_PATTERN)
+    (tmp_path / "observation.yaml").write_text(OBSERVATION)
+    options = (f"--config={tmp_path / 'observation.yaml'}", "--data.observation.noise=0.02")
+    assert small_run.main("fit", tmp_path / "runs", *options) == 0
+    written = yaml.safe_load((tmp_path / "runs/version_0/config.yaml").read_text())["data"]
+    written = written.get("init_args", written)["observation"]
+    assert (written["noise"], written["points"]["number"]) == (0.02, 40)
+    assert written["frames"] == {"class_path": "own_pattern.Late", "init_args": {"first": 3}}
 
 
 def test_a_bug_in_a_class_of_ones_own_keeps_its_traceback(small_run, own_classes, tmp_path):

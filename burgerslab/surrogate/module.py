@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from burgerslab import metrics
 from burgerslab.data import BurgersDataModule, DataDescription, Statistics
 from burgerslab.physics import DivergedError
+from burgerslab.surrogate.masked_loss import mean_observed, require_complete
 from burgerslab.surrogate.unrolling import BackpropagationThroughTime, Curriculum, Unrolling
 
 Batch = dict[str, Tensor]
@@ -165,12 +166,17 @@ class Surrogate(pl.LightningModule):
         torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean squared error of the unrolled window, in units of the training data's variance.
+        """Mean squared error of the unrolled window where it is observed, in units of the training data's variance.
 
         Raises:
             DivergedError: If the loss is not finite; says when and what to change.
+            ValueError: If a window's initial frame is hidden in part.
         """
         target = batch["target"]
+        if "mask" in batch:
+            require_complete(batch["mask"][:, 0])
+            # what an unrolling picks from the targets then says itself what of it is hidden
+            target = target.masked_fill(~batch["mask"][:, 1:], torch.nan)
         if self.curriculum is not None:
             target = target[:, : self.curriculum.num_steps(self.current_epoch, target.shape[1])]
         initial = batch["initial"]
@@ -179,7 +185,7 @@ class Surrogate(pl.LightningModule):
             initial = initial + noise * _per_channel(self.std, initial)
         predicted, wanted = self.unrolling.unroll(lambda state: self.advance(state, batch["static"]), initial, target)
         error = (predicted - wanted) / _per_channel(self.std, initial)
-        loss = error.square().mean()
+        loss = mean_observed(error, wanted) if "mask" in batch else error.square().mean()
         if not torch.isfinite(loss):
             raise DivergedError(
                 f"the training loss became {loss.item()} in epoch {self.current_epoch}, step {self.global_step}. "
