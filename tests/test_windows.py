@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from burgerslab.data.split import split_trajectories
-from burgerslab.data.windows import EpochSampler, Windows
+from burgerslab.data.windows import EpochSampler, SolveSampler, Windows
 
 
 def test_sliding_windows_start_at_every_frame_with_room_for_their_targets():
@@ -155,3 +155,20 @@ def test_a_group_is_finished_before_the_next_begins(group_size, visits):
         first += 4 * num_blocks
     assert seen == set(range(6))
     assert sum(np.diff(blocks_in_order) != 0) > (5 if group_size > 1 else 4), "windows are shuffled within a group"
+
+
+@pytest.mark.parametrize(
+    ("num_windows", "num_ranks", "parts"),
+    [
+        (5, 1, [[0, 1, 2, 3, 4]]),
+        (5, 2, [[0, 2, 4], [1, 3]]),
+        (2, 3, [[0], [1], []]),
+    ],
+)
+def test_a_solve_serves_every_window_once(num_windows, num_ranks, parts):
+    samplers = [SolveSampler(num_windows, rank, num_ranks) for rank in range(num_ranks)]
+    for epoch in (0, 1):
+        for sampler in samplers:
+            sampler.set_epoch(epoch)
+        assert [list(sampler) for sampler in samplers] == parts
+    assert [len(sampler) for sampler in samplers] == list(map(len, parts))

@@ -15,7 +15,7 @@ from burgerslab.data.simulation import Simulation
 from burgerslab.data.split import Split
 from burgerslab.data.store import Store, StoreLayout
 from burgerslab.data.store_errors import StoreCorruptError, StoreMissingError
-from burgerslab.data.windows import EpochSampler, Windows, windows_of
+from burgerslab.data.windows import EpochSampler, SolveSampler, Windows, windows_of
 
 
 class BurgersDataModule(pl.LightningDataModule):
@@ -190,6 +190,22 @@ class BurgersDataModule(pl.LightningDataModule):
         # On resume Lightning makes the iterator before it calls set_epoch; workers would prefetch epoch 0.
         sampler.set_epoch(epoch)
         return self._loader(dataset, self.batch_size, sampler)
+
+    def solve_dataloader(self) -> DataLoader[Batch]:
+        """Every training window once, always in the same order: for an objective that is one deterministic number.
+
+        Rank r of R serves windows r, r + R, r + 2 R and so on, so that sums over batches and ranks are sums over all
+        windows. Nothing is left out or served twice; with fewer windows than ranks, some ranks serve none.
+        """
+        dataset = self._dataset("train")
+        rank, num_ranks = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            sampler=SolveSampler(len(dataset), rank, num_ranks),
+            collate_fn=keep_batch,
+            pin_memory=self.pin_memory and torch.accelerator.is_available(),
+        )
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         """Whole validation trajectories; no loader when there are none."""

@@ -194,6 +194,31 @@ class EpochSampler(DistributedSampler[int]):
         return np.concatenate(groups)
 
 
+class SolveSampler(DistributedSampler[int]):
+    """Every window once, in ascending order: rank r takes r, r + num_ranks, r + 2 num_ranks, and so on.
+
+    Nothing is left out and nothing comes twice, so that sums over all ranks are sums over all windows; some ranks
+    may have one window more than others, or none. Lightning leaves subclasses of ``DistributedSampler`` as they are.
+
+    Args:
+        num_windows: Number of windows.
+        rank: This process.
+        num_ranks: Number of processes.
+    """
+
+    def __init__(self, num_windows: int, rank: int = 0, num_ranks: int = 1) -> None:
+        super().__init__(range(num_windows), num_ranks, rank, shuffle=False)  # type: ignore[arg-type]
+        self._windows = range(rank, num_windows, num_ranks)
+
+    def __iter__(self) -> Iterator[int]:
+        """Window numbers of this rank."""
+        return iter(self._windows)
+
+    def __len__(self) -> int:
+        """Windows of this rank."""
+        return len(self._windows)
+
+
 def _existing(windows: Sequence[int] | Indices, count: int) -> Indices:
     windows = np.asarray(windows, dtype=np.int64)
     if len(windows) and not (0 <= windows.min() and windows.max() < count):
