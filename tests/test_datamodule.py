@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from burgerslab.data import BurgersDataModule, CellRange, EveryKthFrame, Observation, Store, generate
+from burgerslab.data import (
+    BurgersDataModule,
+    CellRange,
+    EveryKthFrame,
+    Observation,
+    Store,
+    generate,
+)
 from burgerslab.data.store_errors import StoreCorruptError, StoreMismatchError, StoreMissingError
 from burgerslab.physics import Domain
 from tests.small_stores import RICH, line_simulation, rich_values, write_store
@@ -123,19 +130,6 @@ def test_ranks_share_the_training_windows(store):
         parts.append({window for batch in served(module.train_dataloader()) for window in batch})
     assert [len(part) for part in parts] == [7, 7]
     assert not parts[0] & parts[1]
-
-
-@pytest.mark.parametrize("options", [{}, {"num_workers": 2}, {"memory_budget_gib": 0.0}, {"seed": 5}])
-def test_a_solve_is_served_every_training_window_in_order(store, options):
-    module = datamodule(store, **EXPLICIT, **options)
-    order = [(trajectory, start) for trajectory in (7, 0, 2) for start in range(5)]
-    for _ in range(2):
-        assert served(module.solve_dataloader()) == [order[:6], order[6:12], order[12:]]
-    parts = []
-    for rank in (0, 1):
-        module.trainer = trainer_in(epoch=3, rank=rank, num_ranks=2)
-        parts.append(list(chain(*served(module.solve_dataloader()))))
-    assert parts == [order[::2], order[1::2]]
 
 
 def test_parts_without_trajectories_have_no_loader(store):

@@ -1,5 +1,6 @@
 """BurgersDataModule: from a store, or the simulation that makes it, to batches of windows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -7,14 +8,15 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from burgerslab.data.dataset import Batch, HybridDataset, keep_batch
+from burgerslab.data.dataset import Batch, HybridDataset, check_num_frames, keep_batch
 from burgerslab.data.description import DataDescription, Statistics, describe, measure_statistics
 from burgerslab.data.generate import generate
 from burgerslab.data.observe import Observation
 from burgerslab.data.simulation import Simulation
+from burgerslab.data.sound_store import open_store, require_sound
 from burgerslab.data.split import Split
 from burgerslab.data.store import Store, StoreLayout
-from burgerslab.data.store_errors import StoreCorruptError, StoreMissingError
+from burgerslab.data.trajectories import Trajectories
 from burgerslab.data.windows import EpochSampler, SolveSampler, Windows, windows_of
 
 
@@ -118,7 +120,7 @@ class BurgersDataModule(pl.LightningDataModule):
             return self._store.layout
         if self.simulation is not None:
             return self.simulation.layout
-        self._store = self._open()
+        self._store = open_store(self.store_path)
         return self._store.layout
 
     @property
@@ -145,7 +147,7 @@ class BurgersDataModule(pl.LightningDataModule):
     def statistics(self) -> Statistics:
         """Means and standard deviations of what is observed of the training trajectories."""
         if self._statistics is None:
-            self._statistics = measure_statistics(self._dataset("train").sources)
+            self._statistics = measure_statistics(self._dataset("train").sources[:1])  # without the generated
         return self._statistics
 
     def trajectories_of(self, part: str) -> np.ndarray:
@@ -161,21 +163,15 @@ class BurgersDataModule(pl.LightningDataModule):
         if self.simulation is not None:
             store = generate(self.simulation, self.store_path, overwrite=self.overwrite)
         else:
-            store = self._open()
+            store = open_store(self.store_path)
         if self.verify and not self._verified:  # Lightning asks again when it tests after a fit
-            damage = store.verify()
-            if damage:
-                lines = "\n".join(f"  {item.file}: {item.reason}" for item in damage)
-                raise StoreCorruptError(
-                    f"{store.path} is damaged; nothing was trained on it:\n{lines}\nRun `burgerslab generate` with "
-                    "this config to make the damaged blocks again, or restore the files"
-                )
+            require_sound(store)
             self._verified = True
 
     def setup(self, stage: str) -> None:
         """Open the store; windows are decoded when a loader first asks for them."""
         if self._store is None:
-            self._store = self._open()
+            self._store = open_store(self.store_path)
         self._check_against_layout()
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -190,6 +186,20 @@ class BurgersDataModule(pl.LightningDataModule):
         # On resume Lightning makes the iterator before it calls set_epoch; workers would prefetch epoch 0.
         sampler.set_epoch(epoch)
         return self._loader(dataset, self.batch_size, sampler)
+
+    def set_generated(self, sources: Sequence[Trajectories]) -> None:
+        """Let training windows come from generated trajectories too, from the next loader on; none takes them away.
+
+        The observed trajectories stay decoded, and the statistics stay theirs.
+
+        Args:
+            sources: Trajectories with ``observed`` False, with the channels and cells of the data, in physical units,
+                at least ``num_predict_steps + 1`` frames long. They count as seen in full.
+
+        Raises:
+            ValueError: If a channel or a length does not fit; what was set before then stays.
+        """
+        self._datasets["train"] = self._dataset("train").with_generated(sources)
 
     def solve_dataloader(self) -> DataLoader[Batch]:
         """Every training window once, always in the same order: for an objective that is one deterministic number.
@@ -219,18 +229,9 @@ class BurgersDataModule(pl.LightningDataModule):
         """Whole test trajectories."""
         return self._eval_loader("test")
 
-    def _open(self) -> Store:
-        try:
-            return Store(self.store_path)
-        except StoreMissingError:
-            raise StoreMissingError(
-                f"data.store: there is no store at {self.store_path.absolute()}. Correct the path, or set "
-                "data.simulation to have it simulated, or make it with `burgerslab generate --config ...`"
-            ) from None
-
     def _dataset(self, part: str) -> HybridDataset:
         if self._store is None:
-            self._store = self._open()
+            self._store = open_store(self.store_path)
         if part not in self._datasets:
             if len(self.trajectories_of(part)) == 0:
                 raise ValueError(
@@ -275,14 +276,10 @@ class BurgersDataModule(pl.LightningDataModule):
             return
         layout = self.layout
         describe(layout, self.dynamic_fields, self.static_fields)
-        num_frames = self.num_frames or layout.num_frames
-        if not 2 <= num_frames <= layout.num_frames:
-            raise ValueError(
-                f"data.num_frames must be between 2 and the {layout.num_frames} frames of a trajectory, got "
-                f"{num_frames}"
-            )
         train = self.split.parts(layout.num_trajectories)["train"]
+        num_frames = self.num_frames or layout.num_frames
         try:
+            check_num_frames(self.num_frames, layout)
             Windows(1, num_frames, self.num_predict_steps)
             if self.observation is not None and len(train):
                 mask = self.observation.mask(train, num_frames, layout.domain.resolution)

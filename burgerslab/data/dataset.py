@@ -1,6 +1,7 @@
 """HybridDataset: sliding windows over observed trajectories of a store, and over generated ones."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch.utils.data import Dataset
 from burgerslab.data.description import DataDescription, describe
 from burgerslab.data.observe import Observation
 from burgerslab.data.split import check_indices
-from burgerslab.data.store import Store
+from burgerslab.data.store import Store, StoreLayout
 from burgerslab.data.stored_trajectories import load_trajectories
 from burgerslab.data.trajectories import Trajectories
 from burgerslab.data.windows import Windows, windows_of
@@ -104,7 +105,7 @@ class HybridDataset(Dataset[Batch]):
         observation: Observation | None = None,
     ) -> None:
         self.description = describe(store.layout, dynamic_fields, static_fields)
-        _check_num_frames(num_frames, store)
+        check_num_frames(num_frames, store.layout)
         indices = check_indices("sim_indices", sim_indices, store.layout.num_trajectories)
         Windows(len(indices), num_frames or store.layout.num_frames, num_predict_steps)
         for source in generated:
@@ -116,6 +117,18 @@ class HybridDataset(Dataset[Batch]):
         self._use_sliding_window = use_sliding_window
         self._return_fields = return_fields
         self._mix(observed, generated)
+
+    def with_generated(self, generated: Sequence[Trajectories]) -> "HybridDataset":
+        """The same observed trajectories, decoded once for both, with other generated ones.
+
+        Raises:
+            ValueError: If the channels or the length of generated trajectories do not fit.
+        """
+        for source in generated:
+            _check_generated(source, self.description, self.num_predict_steps)
+        other = copy(self)
+        other._mix(self.sources[0], generated)
+        return other
 
     def _mix(self, observed: Trajectories, generated: Sequence[Trajectories]) -> None:
         self.sources: tuple[Trajectories, ...] = (observed, *generated)
@@ -204,10 +217,15 @@ def keep_batch(samples: Samples) -> Batch:
     return samples.batch
 
 
-def _check_num_frames(num_frames: int | None, store: Store) -> None:
-    if num_frames is not None and not 2 <= num_frames <= store.layout.num_frames:
+def check_num_frames(num_frames: int | None, layout: StoreLayout) -> None:
+    """Refuse fewer frames than two or more than there are; None is all.
+
+    Raises:
+        ValueError: If the number is out of range.
+    """
+    if num_frames is not None and not 2 <= num_frames <= layout.num_frames:
         raise ValueError(
-            f"num_frames must be between 2 and the {store.layout.num_frames} frames of the store, got {num_frames}"
+            f"num_frames must be between 2 and the {layout.num_frames} frames of a trajectory, got {num_frames}"
         )
 
 
