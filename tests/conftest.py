@@ -10,7 +10,13 @@ import torch
 from jaxtyping import install_import_hook
 
 # The hook rewrites modules while they are imported, so it must stand before the first import of any of them.
-CHECKED = ("burgerslab.physics", "burgerslab.metrics", "burgerslab.surrogate", "burgerslab.data")
+CHECKED = (
+    "burgerslab.physics",
+    "burgerslab.metrics",
+    "burgerslab.surrogate",
+    "burgerslab.inversion",
+    "burgerslab.data",
+)
 INT_IS_A_FLOAT = "beartype.BeartypeConf(is_pep484_tower=True)"  # as type checkers have it: Sine(amplitude=1) is right
 install_import_hook(CHECKED, f"beartype.beartype(conf={INT_IS_A_FLOAT})")
 
