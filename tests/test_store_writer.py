@@ -52,7 +52,8 @@ def test_other_settings_are_listed_with_both_values(copy):
         "  seed: stored 7, wanted 7.0\n"
         "  sponge: stored (not set), wanted 1\n"
         "  viscosity.1: stored 0.05, wanted 0.06\n"
-        "Choose another path, or replace the store with overwrite (data.overwrite: true in a config)"
+        "Choose another path, or replace the store with overwrite (data.overwrite: true in a config, "
+        "--overwrite of import)"
     )
     longer = StoreLayout(DOMAIN, 5, 6, 0.25, LAYOUT.fields)
     with pytest.raises(StoreMismatchError, match=r"layout\.num_frames: stored 4, wanted 6"):

@@ -50,10 +50,11 @@ __all__ = [
 
 def incomplete(path: Path, record: StoreRecord) -> StoreIncompleteError:
     """Word the exception for a store that is not complete, with the number of finished trajectories."""
+    command = "import" if record.settings.get("source") == "imported" else "generate"
     finished = sum(len(record.trajectories(block)) for block in range(record.num_blocks) if is_finished(path, block))
     return StoreIncompleteError(
-        f"{path}: {finished} of {record.layout.num_trajectories} trajectories are finished; its generation was "
-        "interrupted or is still running. Run `burgerslab generate` again to resume"
+        f"{path}: {finished} of {record.layout.num_trajectories} trajectories are finished; its making was "
+        f"interrupted or is still running. Run `burgerslab {command}` again to resume"
     )
 
 

@@ -114,7 +114,7 @@ class StorePlan:
             listed = "\n  ".join(f"{key}: stored {stored!r}, wanted {wanted!r}" for key, stored, wanted in found)
             raise StoreMismatchError(
                 f"{path}: this store was made with other settings:\n  {listed}\nChoose another path, or "
-                "replace the store with overwrite (data.overwrite: true in a config)"
+                "replace the store with overwrite (data.overwrite: true in a config, --overwrite of import)"
             )
         return record
 
