@@ -13,6 +13,7 @@ COMMANDS = {
     "test": "roll out a checkpoint over the test trajectories; write metrics.json and a figure",
     "predict": "write a checkpoint's rollouts of the test trajectories to a store",
     "generate": "simulate the store of a config and verify it; make damaged parts again",
+    "import": "copy a file of PDEBench, numpy, MATLAB or The Well into a store",
     "inspect": "print what is in a store and verify every chunk",
 }
 _TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
@@ -68,6 +69,10 @@ def _run(command: str, options: list[str]) -> int:
         from burgerslab.cli.training import run
 
         return run(command, options)
+    if command == "import":
+        from burgerslab.cli.imports import run_import
+
+        return run_import(options)
     from burgerslab.cli import stores
 
     return stores.COMMANDS[command](options)

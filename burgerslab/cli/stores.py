@@ -5,6 +5,7 @@ from typing import Any
 
 from jsonargparse import SUPPRESS, ActionConfigFile
 
+from burgerslab.cli.imports import import_facts
 from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, Parser, with_default_classes
 from burgerslab.cli.quiet import quiet
 
@@ -70,7 +71,9 @@ def run_inspect(options: Sequence[str]) -> int:
     for item in damage:
         console.print(f"damaged:        {item.file}: {item.reason}", soft_wrap=True, highlight=False, markup=False)
     if damage:
-        console.print(f"{len(damage)} files are damaged; `burgerslab generate` with the config makes them again")
+        is_imported = store.settings.get("source") == "imported"
+        remedy = "`burgerslab import` of the same file" if is_imported else "`burgerslab generate` with the config"
+        console.print(f"{len(damage)} files are damaged; {remedy} makes them again")
         return 1
     console.print("checksums:      all chunks verified", highlight=False)
     return 0
@@ -97,6 +100,8 @@ def store_facts(store: Any) -> list[tuple[str, str]]:
         facts.append((field.name, f"{kind}, components {', '.join(field.components)}, units {field.units or '-'}"))
     facts += [("fingerprint", store.fingerprint), ("source", str(store.settings.get("source", "unknown")))]
     facts += [(name, str(store.settings[name])) for name in ("checkpoint",) if name in store.settings]
+    if store.settings.get("source") == "imported":
+        facts += [(name, value) for name, value in import_facts(store) if name != "contents"]
     facts.append(("made with", ", ".join(f"{name} {value}" for name, value in store.provenance.items())))
     return facts
 
