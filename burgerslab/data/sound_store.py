@@ -32,5 +32,6 @@ def require_sound(store: Store) -> None:
         lines = "\n".join(f"  {item.file}: {item.reason}" for item in damage)
         raise StoreCorruptError(
             f"{store.path} is damaged; nothing was trained on it:\n{lines}\nRun `burgerslab generate` with this "
-            "config to make the damaged blocks again (if imported, `burgerslab import` of its file), or restore the files"
+            "config to make the damaged blocks again (if imported, `burgerslab import` of its file), or "
+            "restore the files"
         )

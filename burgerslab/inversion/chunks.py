@@ -56,6 +56,11 @@ class Chunks:
         self._kept = kept
 
 
+def in_float64(batch: Batch) -> Batch:
+    """Every real tensor in double precision."""
+    return {key: values.double() if values.is_floating_point() else values for key, values in batch.items()}
+
+
 def check_loader(loader: object) -> None:
     """Refuse a loader that may give other batches, or another order, each time.
 

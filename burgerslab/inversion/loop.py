@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from burgerslab.data import BurgersDataModule
-from burgerslab.inversion.chunks import Batch, Chunks, check_loader
+from burgerslab.inversion.chunks import Batch, Chunks, check_loader, in_float64
 from burgerslab.inversion.lbfgsb import solve
 from burgerslab.inversion.record import Evaluation
 from burgerslab.inversion.solution import ConvergenceError, Iteration, Solution
@@ -78,17 +78,12 @@ class SolveLoop(_FitLoop):
         self.setup_data()
         if self.skip:
             return
+        module.on_solve_begin(self._chunks, self._total, self._gather)
         state = self._begin()
         self.reset()
         self.on_run_start()
-        strategy = self.trainer.strategy
-        objective = SummedObjective(
-            module.misfit,
-            module.penalty,
-            self._chunks,
-            strategy.root_device,
-            lambda total: strategy.reduce(total, reduce_op="sum"),
-        )
+        device = self.trainer.strategy.root_device
+        objective = SummedObjective(module.misfit, module.penalty, self._chunks, device, self._total)
         try:
             solution = solve(objective, state.start, module.bounds(), module.solver, state.record, self._tell)
         except (KeyboardInterrupt, SIGTERMException) as error:
@@ -246,11 +241,23 @@ class SolveLoop(_FitLoop):
             stopped_early=True,
         )
 
+    def _total(self, tensor: Tensor) -> Tensor:
+        """Added up over the processes."""
+        return self.trainer.strategy.reduce(tensor, reduce_op="sum")
+
+    def _gather(self, item: Any) -> list[Any]:
+        """Of every process."""
+        items = [item] * self.trainer.world_size
+        if self.trainer.world_size > 1:
+            torch.distributed.all_gather_object(items, item)
+        return items
+
     def _to_device(self, batch: Batch) -> Batch:
         """What Lightning does to a batch before a step."""
         batch = self.trainer.precision_plugin.convert_input(batch)
         batch = self._module._on_before_batch_transfer(batch, dataloader_idx=0)
-        return self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+        batch = self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+        return in_float64(batch) if isinstance(batch, dict) else batch
 
 
 class _TakeIteration(_AutomaticOptimization):

@@ -1,20 +1,23 @@
 """What a LightningModule must offer to be fitted by L-BFGS-B instead of stochastic gradients."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
-from burgerslab.inversion.chunks import Batch
+from burgerslab.inversion.chunks import Batch, Chunks
 from burgerslab.inversion.lbfgsb import Bounds
 from burgerslab.inversion.record import Vector
 from burgerslab.inversion.settings import LBFGSB
 from burgerslab.inversion.solution import Solution
 from burgerslab.inversion.state import Plain, SolveState
 from burgerslab.inversion.summation import SummedObjective
+
+Total = Callable[[Tensor], Tensor]
+Gather = Callable[[Any], list[Any]]
 
 
 class Solvable(pl.LightningModule, ABC):
@@ -44,9 +47,18 @@ class Solvable(pl.LightningModule, ABC):
     def solver(self) -> LBFGSB:
         """Tolerances and limits."""
 
+    def on_solve_begin(self, chunks: Chunks, total: Total, gather: Gather) -> None:
+        """Look at the windows before the solve begins, or goes on; called before `start` and `bounds`.
+
+        Args:
+            chunks: The batches of this process.
+            total: Adds a tensor up over the processes; all must call it.
+            gather: Collects an object from every process, in the order of their ranks; all must call it.
+        """
+
     @abstractmethod
     def start(self) -> Vector:
-        """The unknowns as they stand, ``(P,)`` float64; read once, after ``on_train_start``."""
+        """The unknowns as they stand, ``(P,)`` float64; read once, before ``on_train_start``."""
 
     @abstractmethod
     def bounds(self) -> Bounds:

@@ -4,6 +4,7 @@ from burgerslab.physics.domain import Domain as Domain
 from burgerslab.physics.equation import Equation as Equation
 from burgerslab.physics.exact import AccuracyError as AccuracyError
 from burgerslab.physics.exact import ColeHopf as ColeHopf
+from burgerslab.physics.fourier_basis import FourierBasis as FourierBasis
 from burgerslab.physics.initial import InitialCondition as InitialCondition
 from burgerslab.physics.initial import PhiFlowNoise as PhiFlowNoise
 from burgerslab.physics.initial import RandomFourier as RandomFourier

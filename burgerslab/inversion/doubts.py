@@ -1,0 +1,89 @@
+"""What speaks against believing an inversion: each doubt as a sentence that says what to do."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from burgerslab.inversion.objective import Objective
+from burgerslab.inversion.posterior import Estimate, Posterior
+from burgerslab.physics import explain_under_resolution
+
+_LARGEST_RELATIVE_STD = 0.5
+_NOTABLE_NOISE = 2e-3  # of the data's size; exact data in float32 on a resolving grid stay far below
+
+
+def doubts(
+    objective: Objective, flat: Float[Tensor, " P"], found: dict[str, Estimate], posterior: Posterior
+) -> list[str]:
+    """All that apply.
+
+    Args:
+        objective: The misfit.
+        flat: Free numbers at the optimum.
+        found: Estimates there.
+        posterior: Their covariances.
+    """
+    return [
+        *_unresolved(objective, found),
+        *_undetermined(found),
+        *_at_bounds(objective, flat),
+        *_noisy_first_frames(objective, posterior),
+    ]
+
+
+def _unresolved(objective: Objective, found: dict[str, Estimate]) -> list[str]:
+    problem, refine = objective.problem, objective.rollout.refine
+    viscosity = found["viscosity"].value if "viscosity" in found else torch.from_numpy(problem.viscosity)
+    cell = max(speed * dx for speed, dx in zip(problem.speed, problem.domain.spacing, strict=True)) / refine
+    advection = float(found["advection"].value.abs()) if "advection" in found else 1.0
+    message = explain_under_resolution(advection * cell / viscosity.reshape(-1).detach())
+    return [] if message is None else [f"the result is likely to be biased: {message}"]
+
+
+def _undetermined(found: dict[str, Estimate]) -> list[str]:
+    messages = []
+    for name, estimate in found.items():
+        if name == "initial_state":
+            continue
+        if not bool(torch.isfinite(estimate.std).all()):
+            messages.append(
+                f"the data do not determine {name}, or not together with the other parameters: fix one of them, give "
+                "it a prior, or observe more frames, in which the flow changes"
+            )
+        elif name == "viscosity" and bool((estimate.std > _LARGEST_RELATIVE_STD * estimate.value.abs()).any()):
+            worst = float((estimate.std / estimate.value).max())
+            messages.append(
+                f"the data hardly tell the viscosity: its standard deviation is {100 * worst:.0f} % of it. Too "
+                "little is dissipated within a window; use longer windows (data.num_predict_steps), more frames or "
+                "less noise"
+            )
+    return messages
+
+
+def _at_bounds(objective: Objective, flat: Float[Tensor, " P"]) -> list[str]:
+    names = [name for name in objective.shared for _ in range(len(objective.unflatten(flat)[name]))]
+    names += [name for name in objective.own for _ in range(objective.unflatten(flat)[name].shape[1])] * (
+        objective.num_rows
+    )
+    touched = [
+        name
+        for name, number, (low, high) in zip(names, flat.tolist(), objective.bounds(), strict=True)
+        if (low is not None and number <= low + 1e-9) or (high is not None and number >= high - 1e-9)
+    ]
+    return [
+        f"{name} ended at a bound, {touched.count(name)} times: its interval means nothing; widen "
+        f"model.learnable_parameters' bounds of {name}, now {list(objective.learnables[name].bounds or ())}"
+        for name in dict.fromkeys(touched)
+    ]
+
+
+def _noisy_first_frames(objective: Objective, posterior: Posterior) -> list[str]:
+    problem = objective.problem
+    noise = posterior.noise_std / problem.scale
+    if objective.learns_initial_state or problem.initial_is_known or noise < _NOTABLE_NOISE:
+        return []
+    return [
+        f"the residual is {100 * noise:.2g} % of the data, and rollouts start from observed first frames as if these "
+        "were exact: parameters are biased and their intervals too narrow. Add burgerslab.inversion.InitialState to "
+        "model.learnable_parameters, with one long window per trajectory"
+    ]

@@ -1,0 +1,300 @@
+"""Inversion: a LightningModule whose unknowns are coefficients of the equation, found through PhiFlow's rollout."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from lightning.pytorch.utilities.rank_zero import rank_zero_warn
+from torch import Tensor
+
+from burgerslab import metrics
+from burgerslab.data import BurgersDataModule, DataDescription
+from burgerslab.inversion.chunks import Batch, Chunks, in_float64
+from burgerslab.inversion.facts import survey
+from burgerslab.inversion.first_guess import first_guess
+from burgerslab.inversion.lbfgsb import Bounds
+from burgerslab.inversion.learnable import Learnable
+from burgerslab.inversion.objective import Objective, suitable_rollout
+from burgerslab.inversion.problem import Problem
+from burgerslab.inversion.record import Vector
+from burgerslab.inversion.result import InversionResult, summarise
+from burgerslab.inversion.scaled import ScaledObjective
+from burgerslab.inversion.settings import LBFGSB
+from burgerslab.inversion.solution import Solution
+from burgerslab.inversion.solvable import Gather, Solvable, Total
+from burgerslab.inversion.state import Plain
+from burgerslab.inversion.summation import SummedObjective
+from burgerslab.physics import FiniteDifference, Scheme
+
+
+class Inversion(Solvable):
+    """Coefficients of u_t + c (u·∇)u = ∇·(ν∇u) + f, and initial states, that fit a data set best.
+
+    `lightning.pytorch.Trainer.fit` minimises the misfit of all training windows by L-BFGS-B; `result` then says what
+    was found and how sure it is. What is not learned is taken from the data (the viscosity, first frames) or is that
+    of the Burgers equation (c = 1, f = 0). Everything is computed in float64.
+
+    Args:
+        learnable_parameters: What is learned: `Viscosity`, `ViscosityField`, `Advection`, `Forcing`, `ForcingField`,
+            `InitialState`, or a `Learnable` of your own; each coefficient once.
+        scheme: Space-time discretisation of the rollout.
+        substeps: Solver steps per frame; None takes the fewest that are accurate in time.
+        refine: Solve on a grid with this many times more cells along each axis, which steep fronts need.
+        solver: Tolerances and limits of L-BFGS-B.
+        noise_std: Standard deviation of the noise of the data, units L/T, for priors to be weighed against; intervals
+            take it from the residuals instead.
+        interaction_weight: Weight of generated windows beside the observed ones, whose weight is 1.
+
+    Raises:
+        ValueError: If nothing is to be learned, or a coefficient twice.
+    """
+
+    result: InversionResult | None = None
+    """What the last fit found; None before."""
+
+    free: Tensor
+
+    def __init__(
+        self,
+        learnable_parameters: list[Learnable] | None = None,
+        scheme: Scheme = FiniteDifference(),  # noqa: B008 - frozen
+        substeps: int | None = None,
+        refine: int = 1,
+        solver: LBFGSB = LBFGSB(),  # noqa: B008 - frozen
+        noise_std: float | None = None,
+        interaction_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if not learnable_parameters:
+            raise ValueError(
+                "No 'learnable_parameters' defined: say in model.learnable_parameters what to learn, as in\n"
+                "  learnable_parameters:\n"
+                "  - class_path: burgerslab.inversion.Viscosity\n"
+                "    init_args: {initial_guess: 0.05}"
+            )
+        names = [learnable.name for learnable in learnable_parameters]
+        if len(set(names)) < len(names):
+            raise ValueError(f"model.learnable_parameters names a coefficient twice: {', '.join(names)}")
+        if noise_std is not None and not noise_std > 0:
+            raise ValueError(f"model.noise_std must be positive, got {noise_std}")
+        if not interaction_weight >= 0:
+            raise ValueError(f"model.interaction_weight must not be negative, got {interaction_weight}")
+        self.learnable_parameters = list(learnable_parameters)
+        self.scheme = scheme
+        self.substeps, self.refine = substeps, refine
+        self.noise_std, self.interaction_weight = noise_std, interaction_weight
+        self.description: DataDescription | None = None
+        self.objective: Objective | None = None
+        self._solver = solver
+        self.history: list[dict[str, float]] = []
+        self._scaled: ScaledObjective | None = None
+        self._total: Total = lambda tensor: tensor
+        # Free numbers at the last accepted point, and where the solve began: its conditioning is a function of these.
+        self.register_buffer("free", torch.empty(0, dtype=torch.float64))
+        self.register_buffer("_origin", torch.empty(0, dtype=torch.float64))
+        # Lightning wants something to optimise; the solver has its numbers elsewhere.
+        self.register_parameter("_placeholder", torch.nn.Parameter(torch.zeros(1)))
+
+    @property
+    def solver(self) -> LBFGSB:
+        """Tolerances and limits."""
+        return self._solver
+
+    def setup(self, stage: str) -> None:
+        """Take the facts of the data.
+
+        Raises:
+            ValueError: If there is no `BurgersDataModule`, or it has other dynamic fields than the velocity.
+        """
+        super().setup(stage)
+        if stage == "fit":
+            self._origin = torch.empty(0, dtype=torch.float64)
+            self.history = []
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if not isinstance(datamodule, BurgersDataModule):
+            raise ValueError("Inversion knows nothing of its data: fit and test it with a BurgersDataModule")
+        description = datamodule.description
+        if description.dynamic_fields != ("velocity",):
+            raise ValueError(
+                f"Inversion solves for the velocity alone: set data.dynamic_fields: [velocity], got "
+                f"{list(description.dynamic_fields)}"
+            )
+        if self.description is not None and (differences := self.description.differences(description)):
+            raise ValueError(
+                f"the inversion was fitted to other data than {datamodule.store_path} ({'; '.join(differences)}); "
+                "use a store with the same dt, or fit anew"
+            )
+        self.description = description
+
+    def on_solve_begin(self, chunks: Chunks, total: Total, gather: Gather) -> None:
+        """Survey the windows, and find variables in which the objective is round."""
+        assert self.description is not None
+        observation = self.trainer.datamodule.observation
+        known = observation is not None and observation.initial_known
+        learns_initial_state = any(learnable.name == "initial_state" for learnable in self.learnable_parameters)
+        self._total = total
+        self._pose(survey(chunks, self.description, learns_initial_state, gather, known))
+        assert self.objective is not None
+        if not len(self._origin):  # else a checkpoint's solve goes on
+            fitted = len(self.free) == self.objective.num_free
+            self._origin = self.free.cpu().clone() if fitted else first_guess(self.objective, chunks, total)
+        self._origin = self._origin.cpu()
+        self.free = self._origin.clone()
+        self._scaled = ScaledObjective(self.objective, self._origin, chunks, total)
+
+    def start(self) -> Vector:
+        """The free numbers as they stand, in round variables."""
+        return self._posed().to_rounded(self.free.cpu()).numpy()
+
+    def bounds(self) -> Bounds:
+        """Of round variables."""
+        return self._posed().bounds()
+
+    def misfit(self, vector: Tensor, batch: Batch) -> tuple[Tensor, float]:
+        """Share of a chunk in the objective, 1 in all at the start, and in the number of windows."""
+        return self._posed().misfit(vector, batch)
+
+    def penalty(self, vector: Tensor) -> Tensor:
+        """Roughness and priors, in the unit of `misfit`."""
+        return self._posed().penalty(vector)
+
+    def adopt(self, x: Vector) -> None:
+        """Take the free numbers of an accepted point."""
+        self.free = self._posed().to_flat(torch.from_numpy(x))
+
+    def problem(self) -> Mapping[str, Plain]:
+        """What the objective depends on."""
+        return {
+            "model.learnable_parameters": [repr(learnable) for learnable in self.learnable_parameters],
+            "model.scheme": repr(self.scheme),
+            "model.refine": self.refine,
+            "model.substeps": self.substeps,
+            "model.interaction_weight": self.interaction_weight,
+        }
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the coefficients that are single numbers, beside the objective."""
+        super().on_train_batch_end(outputs, batch, batch_idx)
+        scalars = {name: float(value) for name, value in self.coefficients().items() if value.ndim == 0}
+        for name, value in scalars.items():
+            number = torch.tensor(value, dtype=torch.float64)
+            self.log(f"train/{name}", number, prog_bar=True, on_step=False, on_epoch=True, batch_size=1)
+        self.history.append({"objective": float(outputs["objective"]), **scalars})
+
+    def on_solution(self, solution: Solution, objective: SummedObjective) -> None:
+        """Work out how sure the result is."""
+        self.result = summarise(self._posed(), self.free.cpu(), objective.chunks, self._total, solution)
+        for warning in self.result.warnings:
+            rank_zero_warn(warning)
+
+    def coefficients(self) -> dict[str, Tensor]:
+        """The learned coefficients in physical units, in the shapes that `Rollout` takes.
+
+        Raises:
+            ValueError: Before a fit.
+        """
+        if self.objective is None or not len(self.free):
+            raise ValueError("this inversion has not been fitted; give its checkpoint with --ckpt_path")
+        free = self.objective.unflatten(self.free.cpu())
+        problem = self.objective.problem
+        return {name: it.coefficient(free[name], problem) for name, it in self.objective.learnables.items()}
+
+    @property
+    def forecasts_any_trajectory(self) -> bool:
+        """Whether what was learned holds for trajectories that were not fitted; not so for a viscosity of each."""
+        return not any(it.per_trajectory and it.name != "initial_state" for it in self.learnable_parameters)
+
+    def rollout(
+        self,
+        initial: Float[Tensor, "B C *N"],
+        num_steps: int,
+        static: Float[Tensor, "B S *N"] | None = None,
+        viscosity: Float[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B T C *N"]:
+        """Frames 1 to ``num_steps`` after the given one with the learned coefficients, in physical units.
+
+        Args:
+            initial: First frames, of any trajectory.
+            num_steps: Number T of frames to predict, each ``description.dt`` after the one before.
+            static: Not read; here so that surrogates and inversions are called alike.
+            viscosity: Of each trajectory; needed if no viscosity was learned.
+
+        Raises:
+            ValueError: If a coefficient holds only for the trajectories that were fitted, or the viscosity lacks.
+        """
+        if not self.forecasts_any_trajectory:
+            raise ValueError(
+                "the coefficients were learned for each trajectory, so there are none for another; leave out "
+                "each_trajectory to forecast"
+            )
+        given = {
+            name: value.to(initial.device) for name, value in self.coefficients().items() if name != "initial_state"
+        }
+        if "viscosity" not in given:
+            if viscosity is None:
+                raise ValueError("no viscosity was learned; give that of each trajectory")
+            given["viscosity"] = viscosity.double()
+        assert self.objective is not None
+        return self.objective.rollout(initial.double(), num_frames=num_steps, **given).to(initial.dtype)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Roll out whole validation trajectories and log the mean error, once there is something to roll out with."""
+        if self.trainer.sanity_checking or not self.forecasts_any_trajectory:
+            return
+        batch = in_float64(batch)
+        prediction = self.rollout(batch["initial"], batch["target"].shape[1], viscosity=batch["viscosity"])
+        error = metrics.nrmse(prediction, batch["target"]).mean()
+        self.log("val/nrmse", error, prog_bar=True, batch_size=len(prediction), sync_dist=True)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        """Roll out whole trajectories; the errors of the inversion and of persistence, per trajectory and frame."""
+        assert self.description is not None
+        batch = in_float64(batch)
+        target = batch["target"]
+        prediction = self.rollout(batch["initial"], target.shape[1], viscosity=batch["viscosity"])
+        persistence = batch["initial"][:, None].expand_as(target)
+        forecasts = {"inversion": prediction, "persistence": persistence}
+        extent = self.description.domain.extent
+        errors = {name: metrics.frame_metrics(forecast, target, extent) for name, forecast in forecasts.items()}
+        for metric, values in errors["inversion"].items():
+            self.log(f"test/{metric}", values.mean(), batch_size=len(target), sync_dist=True)
+        return {"errors": errors, "prediction": prediction}
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, "B T C *N"]:
+        """Whole predicted trajectories, the initial frame included, float32."""
+        batch = in_float64(batch)
+        prediction = self.rollout(batch["initial"], batch["target"].shape[1], viscosity=batch["viscosity"])
+        return torch.cat([batch["initial"][:, None], prediction], dim=1).float()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the facts of the data beside the free numbers."""
+        super().on_save_checkpoint(checkpoint)
+        if self.description is not None and self.objective is not None:
+            checkpoint["description"] = self.description.to_dict()
+            checkpoint["inversion"] = {"problem": self.objective.problem.to_dict(), "history": self.history}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the facts of the data, and make room for the free numbers.
+
+        Raises:
+            ValueError: If it is not the checkpoint of an inversion.
+        """
+        if "inversion" not in checkpoint:
+            raise ValueError("the checkpoint was not written by an Inversion; choose one from an inversion's run")
+        super().on_load_checkpoint(checkpoint)
+        self.description = DataDescription.from_dict(checkpoint["description"])
+        self.history = list(checkpoint["inversion"]["history"])
+        for name in ("free", "_origin"):
+            setattr(self, name, torch.empty_like(checkpoint["state_dict"][name]))
+        self._pose(Problem.from_dict(checkpoint["inversion"]["problem"]))
+
+    def _pose(self, problem: Problem) -> None:
+        rollout = suitable_rollout(problem, self.learnable_parameters, self.scheme, self.substeps, self.refine)
+        self.objective = Objective(
+            problem, self.learnable_parameters, rollout, self.interaction_weight, self.noise_std
+        )
+
+    def _posed(self) -> ScaledObjective:
+        assert self._scaled is not None, "on_solve_begin comes first"
+        return self._scaled

@@ -1,0 +1,151 @@
+"""How sure an inversion is: the Laplace approximation at its optimum."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import functional
+
+from burgerslab.inversion.gauss_newton import ArrowMatrix
+from burgerslab.inversion.objective import Free, Objective
+
+QUANTILE = 1.959963984540054
+"""Half the width of a 95 % interval in standard deviations of a Gaussian."""
+
+_LARGEST_CONDITION = 1e12
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Covariances of the free numbers, the noise estimated from the residuals.
+
+    With the residuals r, σ² = Σ r² / (n - p) for n values and p free numbers, and the covariance is
+    σ² (Σ ∂r ∂rᵀ + σ² Λ)⁻¹, Λ the curvature of roughness and priors. Values that several windows share count once: n,
+    Σ r² and Σ ∂r ∂rᵀ are divided by `Problem.overlap`.
+
+    Args:
+        noise_std: σ, units L/T.
+        shared: Covariance of the free numbers that all trajectories share, ``(P, P)``; infinite where the data do
+            not tell them.
+        own: Covariance of those of each trajectory, ``(trajectory, Q, Q)``.
+    """
+
+    noise_std: float
+    shared: Float[Tensor, "P P"]
+    own: Float[Tensor, "W Q Q"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A coefficient and its uncertainty, entry by entry in one shape.
+
+    Args:
+        value: The coefficient, in its units.
+        std: Standard deviation to first order.
+        low: Lower end of the 95 % interval.
+        high: Upper end of the 95 % interval.
+    """
+
+    value: Tensor
+    std: Tensor
+    low: Tensor
+    high: Tensor
+
+
+def laplace(
+    objective: Objective,
+    information: ArrowMatrix,
+    regular: ArrowMatrix,
+    sum_of_squares: float,
+) -> Posterior:
+    """Covariances at the optimum.
+
+    Args:
+        objective: The misfit.
+        information: Σ ∂r ∂rᵀ over the observed windows, not weighted, from `gauss_newton`.
+        regular: From `curvature_of_regularisation`.
+        sum_of_squares: Σ r² over the observed windows.
+    """
+    problem = objective.problem
+    num_values = problem.num_observed / problem.overlap
+    num_free = objective.num_shared + objective.num_rows * objective.num_own
+    freedom = max(1.0, num_values - num_free)
+    variance = sum_of_squares / problem.overlap / freedom
+    # J is the misfit over num_observed · scale²: its regularisation in the units of Σ r² / overlap.
+    unit = problem.num_observed * problem.scale**2 / problem.overlap
+    matrix = information.scaled(1 / problem.overlap) + regular.scaled(unit)
+    shared = variance * _inverse(matrix.schur() if objective.num_own else matrix.shared)
+    if not objective.num_own:
+        return Posterior(math.sqrt(variance), shared, matrix.own)
+    gains = matrix.gains()
+    own = variance * torch.cholesky_inverse(torch.linalg.cholesky(matrix.own)) + gains @ shared @ gains.mT
+    return Posterior(math.sqrt(variance), shared, own)
+
+
+def estimates(objective: Objective, free: Free, posterior: Posterior) -> dict[str, Estimate]:
+    """Every coefficient with its standard deviation and interval.
+
+    A coefficient that is a function of one free number each, a viscosity and its logarithm, has the interval of that
+    number mapped; others have ± 1.96 standard deviations.
+    """
+    result = {}
+    position = {"shared": 0, "own": 0}
+    for name in (*objective.shared, *objective.own):
+        learnable = objective.learnables[name]
+        kind = "own" if learnable.per_trajectory else "shared"
+        size = free[name].shape[-1]
+        block = slice(position[kind], position[kind] + size)
+        position[kind] += size
+        covariance = posterior.own[:, block, block] if kind == "own" else posterior.shared[block, block]
+        if size == 1:
+            result[name] = _of_numbers(objective, name, free[name], covariance)
+        elif kind == "shared":
+            result[name] = _of_field(objective, name, free[name], covariance)
+        else:
+            rows = [
+                _of_field(objective, name, row, matrix) for row, matrix in zip(free[name], covariance, strict=True)
+            ]
+            result[name] = Estimate(*(torch.stack(parts) for parts in zip(*map(_parts, rows), strict=True)))
+    return result
+
+
+def correlation(posterior: Posterior) -> Float[Tensor, "P P"]:
+    """Correlation matrix of the shared free numbers."""
+    std = posterior.shared.diagonal().sqrt()
+    return posterior.shared / std[:, None] / std
+
+
+def _of_numbers(objective: Objective, name: str, free: Tensor, covariance: Tensor) -> Estimate:
+    learnable, problem = objective.learnables[name], objective.problem
+    std_of_free = covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+    value, slope = functional.jvp(
+        lambda numbers: learnable.coefficient(numbers, problem), free, torch.ones_like(free)
+    )
+    ends = [learnable.coefficient(free + sign * QUANTILE * std_of_free, problem) for sign in (-1, 1)]
+    low, high = torch.minimum(*ends), torch.maximum(*ends)
+    return Estimate(value, (slope.abs() * std_of_free.reshape(slope.shape)), low, high)
+
+
+def _of_field(objective: Objective, name: str, free: Tensor, covariance: Tensor) -> Estimate:
+    learnable, problem = objective.learnables[name], objective.problem
+    value = learnable.coefficient(free, problem)
+    jacobian = functional.jacobian(lambda numbers: learnable.coefficient(numbers, problem), free).flatten(0, -2)
+    std = torch.einsum("np,pq,nq->n", jacobian, covariance, jacobian).clamp_min(0).sqrt().reshape(value.shape)
+    return Estimate(value, std, value - QUANTILE * std, value + QUANTILE * std)
+
+
+def _parts(estimate: Estimate) -> tuple[Tensor, ...]:
+    return estimate.value, estimate.std, estimate.low, estimate.high
+
+
+def _inverse(matrix: Float[Tensor, "P P"]) -> Float[Tensor, "P P"]:
+    """Inverse of a symmetric matrix; infinite along what it does not determine."""
+    if not len(matrix):
+        return matrix
+    scale = matrix.diagonal().clamp_min(1e-300).sqrt()
+    values, vectors = torch.linalg.eigh(matrix / scale[:, None] / scale)
+    if values[0] * _LARGEST_CONDITION <= values[-1]:
+        return torch.full_like(matrix, torch.inf)
+    return (vectors / values) @ vectors.T / scale[:, None] / scale

@@ -1,0 +1,71 @@
+"""The objective as the solver sees it: 1 at its start, with unit curvature there."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from burgerslab.inversion.conditioning import Conditioning
+from burgerslab.inversion.gauss_newton import ArrowMatrix, curvature_of_regularisation, gauss_newton
+from burgerslab.inversion.objective import Batch, Objective
+from burgerslab.inversion.solvable import Total
+
+
+class ScaledObjective:
+    """J over its value at the start, in round variables y.
+
+    Args:
+        objective: J.
+        origin: Free numbers of the start, ``(P,)``.
+        chunks: The windows of this process, float64.
+        total: Adds a tensor up over the processes.
+
+    Raises:
+        DivergedError: If the rollout from the start is not finite.
+    """
+
+    def __init__(
+        self, objective: Objective, origin: Float[Tensor, " P"], chunks: Iterable[Batch], total: Total
+    ) -> None:
+        self.objective = objective
+        free = objective.unflatten(origin)
+        with torch.no_grad():
+            shares = torch.stack(
+                [objective.misfit(free, batch).cpu() for batch in chunks] or [torch.zeros(()).double()]
+            )
+        at_start = total(shares.sum().reshape(1))
+        regular = objective.regularisation(free)
+        value = float(at_start) + (0.0 if regular is None else float(regular))
+        self.unit = value if value > 0 else 1.0
+        misfit = summed(gauss_newton(objective, free, chunks), total)
+        curvature = (misfit + curvature_of_regularisation(objective, free)).scaled(2 / self.unit)
+        self._conditioning = Conditioning.of(curvature, objective, origin)
+
+    def to_flat(self, rounded: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
+        """Free numbers of a y; differentiable."""
+        return self._conditioning.to_flat(rounded, self.objective)
+
+    def to_rounded(self, flat: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
+        """The y of free numbers."""
+        return self._conditioning.to_rounded(flat, self.objective)
+
+    def bounds(self) -> list[tuple[float | None, float | None]]:
+        """Bounds of y."""
+        return self._conditioning.bounds(self.objective)
+
+    def misfit(self, rounded: Float[Tensor, " P"], batch: Batch) -> tuple[Float[Tensor, ""], float]:
+        """Share of a chunk in J, without priors, in the unit of the start; and the share of its windows in all."""
+        free = self.objective.unflatten(self.to_flat(rounded.cpu()))
+        share = len(batch["target"]) / len(self.objective.problem.windows)
+        return self.objective.misfit(free, batch) / self.unit, share
+
+    def penalty(self, rounded: Float[Tensor, " P"]) -> Float[Tensor, ""]:
+        """Roughness and priors, in the unit of the start."""
+        regular = self.objective.regularisation(self.objective.unflatten(self.to_flat(rounded.cpu())))
+        return rounded.new_zeros(()) if regular is None else regular / self.unit
+
+
+def summed(matrix: ArrowMatrix, total: Total) -> ArrowMatrix:
+    """A matrix added up over the processes."""
+    return ArrowMatrix(total(matrix.shared), total(matrix.coupling), total(matrix.own))
