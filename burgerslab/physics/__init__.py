@@ -8,10 +8,10 @@ from burgerslab.physics.fourier_basis import FourierBasis as FourierBasis
 from burgerslab.physics.initial import InitialCondition as InitialCondition
 from burgerslab.physics.initial import PhiFlowNoise as PhiFlowNoise
 from burgerslab.physics.initial import RandomFourier as RandomFourier
-from burgerslab.physics.initial import Shock as Shock
-from burgerslab.physics.initial import Sine as Sine
 from burgerslab.physics.potential import FourierPotential as FourierPotential
 from burgerslab.physics.potential import NoPotentialError as NoPotentialError
+from burgerslab.physics.profiles import Shock as Shock
+from burgerslab.physics.profiles import Sine as Sine
 from burgerslab.physics.resolution import cell_peclet as cell_peclet
 from burgerslab.physics.resolution import explain_under_resolution as explain_under_resolution
 from burgerslab.physics.rollout import DivergedError as DivergedError

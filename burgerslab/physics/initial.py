@@ -10,13 +10,13 @@ from phi.field import CenteredGrid, Noise
 from phi.geom import Box
 from phiml.backend import NUMPY
 
+from burgerslab.physics.amplitude import Amplitude, check_amplitude, draw_amplitude
 from burgerslab.physics.domain import Domain
 from burgerslab.physics.fourier_series import evaluate_series, half_space_modes
 from burgerslab.physics.phi_bridge import PERIODIC
 from burgerslab.physics.potential import FourierPotential, NoPotentialError
 
 Velocity = npt.NDArray[np.float64]
-Amplitude = float | tuple[float, float]
 
 _PHIFLOW_NOISE_CUTOFF = np.sqrt(0.1)  # PhiFlow drops every wave with (scale / wavelength)² of 0.1 or less
 
@@ -76,7 +76,7 @@ class RandomFourier(InitialCondition):
     curl_free: bool = False
 
     def __post_init__(self) -> None:
-        _check_amplitude("RandomFourier", self.amplitude)
+        check_amplitude("RandomFourier", self.amplitude)
         if self.max_mode < 1:
             raise ValueError(f"RandomFourier.max_mode must be at least 1, got {self.max_mode}")
 
@@ -114,7 +114,7 @@ class RandomFourier(InitialCondition):
                 f"RandomFourier.max_mode {self.max_mode} needs more than {2 * self.max_mode} cells along each axis, "
                 f"got domain.resolution {list(domain.resolution)}"
             )
-        amplitude = _draw_amplitude(self.amplitude, generator)
+        amplitude = draw_amplitude(self.amplitude, generator)
         modes = half_space_modes(domain.dimension, self.max_mode)
         wave_vectors = 2 * np.pi * modes / np.array(domain.extent)
         envelope = np.linalg.norm(modes, axis=1) ** -self.decay
@@ -143,7 +143,7 @@ class PhiFlowNoise(InitialCondition):
     smoothness: float = 2.0
 
     def __post_init__(self) -> None:
-        _check_amplitude("PhiFlowNoise", self.amplitude)
+        check_amplitude("PhiFlowNoise", self.amplitude)
         if self.scale <= 0 or self.smoothness <= 0:
             raise ValueError(
                 f"PhiFlowNoise.scale and .smoothness must be positive, got {self.scale} and {self.smoothness}"
@@ -164,7 +164,7 @@ class PhiFlowNoise(InitialCondition):
                 f"PhiFlowNoise.scale {self.scale:.3g} is too fine for cells of {max(domain.spacing):.3g}; set it to "
                 f"more than {smallest_scale:.3g} or use a finer resolution"
             )
-        amplitude = _draw_amplitude(self.amplitude, generator)
+        amplitude = draw_amplitude(self.amplitude, generator)
         names = list(domain.axis_names)
         noise = Noise(math.channel(vector=names), scale=self.scale, smoothness=self.smoothness)
         box = Box(**dict(zip(names, domain.extent, strict=True)))
@@ -179,104 +179,6 @@ class PhiFlowNoise(InitialCondition):
         values = np.asarray(grid.values.numpy(["vector", *names]), dtype=np.float64)
         values -= values.mean(axis=tuple(range(1, values.ndim)), keepdims=True)
         return values * (amplitude / _rms_speed(values))
-
-
-@dataclass(frozen=True)
-class Sine(InitialCondition):
-    """A single sine wave along each axis: component i is A sin(2π mode x_i / extent_i + φ).
-
-    The classic test: in one dimension a front forms at time extent / (2π mode A).
-
-    Args:
-        amplitude: Peak velocity A, units L/T; a pair is a uniform range, drawn per trajectory.
-        mode: Number of waves across the box.
-        random_phase: Draw the phase φ per trajectory; otherwise it is zero.
-    """
-
-    amplitude: Amplitude = 1.0
-    mode: int = 1
-    random_phase: bool = True
-
-    def __post_init__(self) -> None:
-        _check_amplitude("Sine", self.amplitude)
-        if self.mode < 1:
-            raise ValueError(f"Sine.mode must be at least 1, got {self.mode}")
-
-    def sample(self, domain: Domain, generator: np.random.Generator) -> Velocity:
-        """Draw one sine wave."""
-        amplitude = _draw_amplitude(self.amplitude, generator)
-        phases = _draw_phases(self.random_phase, domain, generator)
-        waves = [
-            amplitude * np.sin(2 * np.pi * self.mode * centres / length + phase)
-            for centres, length, phase in zip(domain.centres(), domain.extent, phases, strict=True)
-        ]
-        return _along_axes(waves, domain)
-
-    def sample_potential(self, domain: Domain, generator: np.random.Generator) -> FourierPotential:
-        """Draw ψ = -Σ_i A/k_i cos(k_i x_i + φ_i) with k_i = 2π mode / extent_i."""
-        amplitude = _draw_amplitude(self.amplitude, generator)
-        phases = _draw_phases(self.random_phase, domain, generator)
-        modes = self.mode * np.eye(domain.dimension, dtype=np.int64)
-        wave_numbers = 2 * np.pi * self.mode / np.array(domain.extent)
-        coefficients = -amplitude / wave_numbers * np.exp(1j * phases)
-        return FourierPotential(modes, coefficients, domain.extent, np.zeros(domain.dimension))
-
-
-@dataclass(frozen=True)
-class Shock(InitialCondition):
-    """A smoothed step down and, half a box later, a smoothed step up, along each axis.
-
-    Component i is A tanh(sin(2π x_i / extent_i + φ) / w) / tanh(1/w) with w = 2π width / extent_i: plateaus at ±A
-    joined by fronts of half-width ``width``. The step down steepens to a shock, the step up spreads to a
-    rarefaction.
-
-    Args:
-        amplitude: Plateau velocity A, units L/T; a pair is a uniform range, drawn per trajectory.
-        width: Half-width of the initial fronts, units L.
-        random_phase: Draw the position of the fronts per trajectory; otherwise the step down is at the middle.
-    """
-
-    amplitude: Amplitude = 1.0
-    width: float = 0.05
-    random_phase: bool = True
-
-    def __post_init__(self) -> None:
-        _check_amplitude("Shock", self.amplitude)
-        if self.width <= 0:
-            raise ValueError(f"Shock.width must be positive, got {self.width}")
-
-    def sample(self, domain: Domain, generator: np.random.Generator) -> Velocity:
-        """Draw one pair of fronts along each axis."""
-        amplitude = _draw_amplitude(self.amplitude, generator)
-        phases = _draw_phases(self.random_phase, domain, generator)
-        waves = []
-        for centres, length, phase in zip(domain.centres(), domain.extent, phases, strict=True):
-            steepness = length / (2 * np.pi * self.width)
-            profile = np.tanh(steepness * np.sin(2 * np.pi * centres / length + phase))
-            waves.append(amplitude * profile / np.tanh(steepness))
-        return _along_axes(waves, domain)
-
-
-def _check_amplitude(owner: str, amplitude: Amplitude) -> None:
-    low, high = amplitude if isinstance(amplitude, tuple) else (amplitude, amplitude)
-    if not (0 < low <= high and np.isfinite(high)):
-        raise ValueError(
-            f"{owner}.amplitude must be a positive number or a pair [low, high] of them, got {amplitude}"
-        )
-
-
-def _draw_amplitude(amplitude: Amplitude, generator: np.random.Generator) -> float:
-    return float(generator.uniform(*amplitude)) if isinstance(amplitude, tuple) else float(amplitude)
-
-
-def _draw_phases(random_phase: bool, domain: Domain, generator: np.random.Generator) -> Velocity:
-    return generator.uniform(0, 2 * np.pi, domain.dimension) if random_phase else np.zeros(domain.dimension)
-
-
-def _along_axes(waves: list[Velocity], domain: Domain) -> Velocity:
-    """Component i varies along axis i only: ``(C, *N)``."""
-    grids = np.meshgrid(*waves, indexing="ij")
-    return np.stack([grid.reshape(domain.resolution) for grid in grids])
 
 
 def _rms_speed(velocity: Velocity) -> float:
