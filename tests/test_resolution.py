@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from burgerslab.physics import Domain, cell_peclet, explain_under_resolution
+from burgerslab.physics.resolution import likely_bias
 
 
 def test_cell_peclet_numbers_by_hand() -> None:
@@ -43,3 +44,17 @@ def test_what_is_said_about_unresolved_fronts(peclet: list[float], expected: tup
     assert message.startswith("the cell Péclet number |u| dx / viscosity is above 2 ")
     for part in (*expected, "0.02 % at 1, 0.4 % at 2, 1 to 3 % at 5, 25 % at 10"):
         assert part in message
+
+
+def test_a_refined_grid_counts_for_what_it_resolves() -> None:
+    peclet = torch.tensor([10.0, 1.0])
+    assert explain_under_resolution(peclet, refine=5) is None
+    message = explain_under_resolution(peclet, refine=2)
+    assert "in 1 of 2 trajectories and reaches 5:" in message
+    assert "Set refine: 5 or more" in message
+
+
+def test_the_likely_bias_is_the_table_and_grows_beyond_it() -> None:
+    assert [likely_bias(peclet) for peclet in (0.1, 1.0, 2.0, 5.0, 10.0)] == pytest.approx([0.02, 0.02, 0.4, 3, 25])
+    assert likely_bias(40.0) == pytest.approx(100.0)
+    assert likely_bias(0.0) == 0.0

@@ -1,11 +1,13 @@
 """fit, validate, test and predict: LightningCLI with the package's defaults."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from jsonargparse import SUPPRESS
 from lightning.pytorch.callbacks import (
     Callback,
@@ -23,14 +25,19 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, ShortErrors, with_default_classes
 from burgerslab.cli.quiet import quiet
-from burgerslab.data import BurgersDataModule
+from burgerslab.data import BurgersDataModule, Store, StoreError
+from burgerslab.data.store_resolution import peclet_numbers
 from burgerslab.evaluation import PredictionWriter, TestReport
+from burgerslab.physics import explain_under_resolution
 from burgerslab.surrogate import Surrogate
+
+_LOGGER = logging.getLogger(__name__)
 
 DEFAULT_ROOT = "runs"
 _VERSION_VARIABLE = "BURGERSLAB_RUN_VERSION"
 _NETWORK = "model.init_args.network.init_args"
 _FACTS = ("in_channels", "out_channels", "dimension")
+_NUM_LOOKED_AT = 8
 _PART_OF = {"validate": "val", "test": "test", "predict": "test"}
 
 
@@ -117,9 +124,13 @@ class TrainingCLI(LightningCLI):
         return super().instantiate_trainer(default_root_dir=root, **kwargs)
 
     def before_fit(self) -> None:
-        """Say where the run comes from."""
-        if (path := self._get(self.config, "ckpt_path")) and self.trainer.is_global_zero:
+        """Say where the run comes from, and whether its data resolve their fronts."""
+        if not self.trainer.is_global_zero:
+            return
+        if path := self._get(self.config, "ckpt_path"):
             print(f"resumed from {path}; best.ckpt will be the best of the epochs from here on")
+        if isinstance(self.datamodule, BurgersDataModule):
+            _warn_of_under_resolution(self.datamodule.store_path)
 
     def after_fit(self) -> None:
         """Test the best checkpoint, so that one command ends with numbers and a figure."""
@@ -169,6 +180,16 @@ def _checkpoints(with_validation: bool) -> list[Callback]:
     each_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     last = ModelCheckpoint(filename="last", **each_epoch)
     return [ModelCheckpoint(filename="best", monitor="val/nrmse", **each_epoch), last] if with_validation else [last]
+
+
+def _warn_of_under_resolution(path: Path) -> None:
+    """One line for a store that is there; a simulation that is still to come warns by itself."""
+    try:
+        peclet = peclet_numbers(Store(path), _NUM_LOOKED_AT)
+    except StoreError:  # what is wrong with the store, the datamodule says
+        return
+    if message := explain_under_resolution(torch.from_numpy(peclet)):
+        _LOGGER.warning("warning: data.store, as far as looked at: %s", message)
 
 
 def _claim_version(root: Path) -> int | None:

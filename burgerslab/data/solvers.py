@@ -1,5 +1,6 @@
 """How the frames of simulated trajectories are made: by steps of a scheme, or by the exact solution."""
 
+import logging
 import math
 from abc import ABC, abstractmethod
 
@@ -7,8 +8,17 @@ import numpy as np
 import torch
 
 from burgerslab.data.simulation import Simulation
-from burgerslab.physics import AccuracyError, ColeHopf, DivergedError, UnstableStepError, cell_peclet
+from burgerslab.physics import (
+    AccuracyError,
+    ColeHopf,
+    DivergedError,
+    UnstableStepError,
+    cell_peclet,
+    explain_under_resolution,
+)
 from burgerslab.physics.refinement import refine
+
+_LOGGER = logging.getLogger(__name__)
 
 _LARGEST_GROWTH = 1.05
 
@@ -53,7 +63,7 @@ class StepSolver(Solver):
         self._rollout = simulation.rollout()
 
     def check(self, seeds: np.ndarray, viscosity: np.ndarray) -> None:
-        """Compare the step size with the scheme's limit.
+        """Compare the step size with the scheme's limit; warn where the grid does not resolve the fronts.
 
         Raises:
             UnstableStepError: If a step would be unstable.
@@ -62,12 +72,18 @@ class StepSolver(Solver):
         fastest = torch.zeros(
             simulation.domain.dimension, *simulation.domain.resolution, dtype=simulation.torch_dtype
         )
-        for seed in seeds.tolist():  # one draw at a time: all of them together may not fit in memory
-            fastest = torch.maximum(fastest, simulation.draw_initial(seed).abs())
+        peclet = []
+        # one draw at a time: all of them together may not fit in memory
+        for seed, nu in zip(seeds.tolist(), viscosity.tolist(), strict=True):
+            initial = simulation.draw_initial(seed)
+            fastest = torch.maximum(fastest, initial.abs())
+            peclet.append(cell_peclet(initial[None], simulation.domain, nu))
         try:
             self._rollout.check_stability(fastest[None], float(viscosity.max()))
         except UnstableStepError as error:
             raise UnstableStepError(f"simulation: {error}") from None
+        if message := explain_under_resolution(torch.cat(peclet), simulation.refine):
+            _LOGGER.warning("warning: simulation: %s", message)
 
     def frames(self, seeds: np.ndarray, viscosity: np.ndarray) -> np.ndarray:
         """Initial frames and rollouts from them."""
