@@ -14,7 +14,7 @@ COMMANDS = {
     "predict": "write a checkpoint's rollouts of the test trajectories to a store",
     "generate": "simulate the store of a config and verify it; make damaged parts again",
     "import": "copy a file of PDEBench, numpy, MATLAB or The Well into a store",
-    "inspect": "print what is in a store and verify every chunk",
+    "inspect": "print what is in a store and verify every chunk; with --physics, check the viscosity",
 }
 _TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
 _DEBUG_VARIABLE = "BURGERSLAB_DEBUG"

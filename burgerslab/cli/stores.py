@@ -7,6 +7,7 @@ from jsonargparse import SUPPRESS, ActionConfigFile
 
 from burgerslab.cli.imports import import_facts
 from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, Parser, with_default_classes
+from burgerslab.cli.physics_lines import physics_facts, resolution_facts
 from burgerslab.cli.quiet import quiet
 
 # The other keys of a fit config, so that one file serves both commands.
@@ -51,31 +52,50 @@ def run_generate(options: Sequence[str]) -> int:
 
 
 def run_inspect(options: Sequence[str]) -> int:
-    """Print what is in a store and verify every chunk; exit code 1 when something is damaged.
+    """Print what is in a store, verify every chunk, and say how well the grid resolves the flow.
+
+    With ``--physics``, also fit the viscosity and the advection coefficient to the frames. Disagreement is a warning:
+    the exit code is 1 only when something is damaged.
 
     Args:
-        options: Path of the store.
+        options: Path of the store, and ``--physics``.
     """
     parser = Parser(prog="burgerslab inspect", description="Print what is in a store and verify every chunk.")
     parser.add_argument("store", type=str, help="Path of the zarr store.")
-    path = parser.parse_args(list(options)).store
+    parser.add_argument(
+        "--physics",
+        action="store_true",
+        help="Fit viscosity and advection coefficient to the frames and compare them with what is recorded.",
+    )
+    settings = parser.parse_args(list(options))
     from rich.console import Console
 
     from burgerslab.data import Store
 
-    store = Store(path)
+    store = Store(settings.store)
     console = Console()
-    for name, value in store_facts(store):
+
+    def show(name: str, value: str) -> None:
         console.print(f"{name + ':':<16}{value}", soft_wrap=True, highlight=False, markup=False)
+
+    for name, value in store_facts(store):
+        show(name, value)
     damage = store.verify(progress=True)
     for item in damage:
-        console.print(f"damaged:        {item.file}: {item.reason}", soft_wrap=True, highlight=False, markup=False)
+        show("damaged", f"{item.file}: {item.reason}")
     if damage:
         is_imported = store.settings.get("source") == "imported"
         remedy = "`burgerslab import` of the same file" if is_imported else "`burgerslab generate` with the config"
         console.print(f"{len(damage)} files are damaged; {remedy} makes them again")
         return 1
-    console.print("checksums:      all chunks verified", highlight=False)
+    show("checksums", "all chunks verified")
+    for name, value in resolution_facts(store):
+        show(name, value)
+    if settings.physics:
+        with quiet():
+            facts = physics_facts(store)
+        for name, value in facts:
+            show(name, value)
     return 0
 
 
