@@ -15,6 +15,7 @@ CHECKED = (
     "burgerslab.metrics",
     "burgerslab.surrogate",
     "burgerslab.inversion",
+    "burgerslab.hybrid",
     "burgerslab.data",
 )
 INT_IS_A_FLOAT = "beartype.BeartypeConf(is_pep484_tower=True)"  # as type checkers have it: Sine(amplitude=1) is right

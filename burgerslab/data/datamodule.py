@@ -1,5 +1,6 @@
 """BurgersDataModule: from a store, or the simulation that makes it, to batches of windows."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -149,6 +150,28 @@ class BurgersDataModule(pl.LightningDataModule):
         if self._statistics is None:
             self._statistics = measure_statistics(self._dataset("train").sources[:1])  # without the generated
         return self._statistics
+
+    def with_windows(
+        self, num_predict_steps: int | None = None, use_sliding_window: bool | None = None
+    ) -> "BurgersDataModule":
+        """The same data in other training windows; generated trajectories are not taken along.
+
+        Raises:
+            ValueError: If trajectories are too short for one window.
+        """
+        twin = copy.copy(self)
+        twin.trainer = None
+        if num_predict_steps is not None:
+            twin.num_predict_steps = num_predict_steps
+        if use_sliding_window is not None:
+            twin.use_sliding_window = use_sliding_window
+        twin._datasets = {part: dataset for part, dataset in self._datasets.items() if part != "train"}
+        twin._check_against_layout()
+        return twin
+
+    def training_windows(self) -> HybridDataset:
+        """The windows trained on: first the observed ones, then those of `set_generated`."""
+        return self._dataset("train")
 
     def trajectories_of(self, part: str) -> np.ndarray:
         """Trajectory numbers of ``train``, ``val`` or ``test``."""

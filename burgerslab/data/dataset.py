@@ -143,15 +143,20 @@ class HybridDataset(Dataset[Batch]):
         """Number of windows."""
         return int(self._first_window[-1])
 
+    @property
+    def num_observed(self) -> int:
+        """Number of observed windows; they have the first numbers."""
+        return int(self._first_window[1])
+
     def __getitem__(self, window: int) -> Batch:
         """One window, without a batch axis."""
         return self.__getitems__([int(window) + (len(self) if window < 0 else 0)])[0]
 
-    def __getitems__(self, windows: Sequence[int]) -> Samples:
+    def __getitems__(self, windows: Sequence[int] | np.ndarray) -> Samples:
         """Many windows, read together."""
         return Samples(self._read(windows), self._present)
 
-    def batch(self, windows: Sequence[int]) -> Batch:
+    def batch(self, windows: Sequence[int] | np.ndarray) -> Batch:
         """Many windows, with a batch axis."""
         return self.__getitems__(windows).batch
 
@@ -171,7 +176,7 @@ class HybridDataset(Dataset[Batch]):
     def _present(self, sample: Batch) -> Batch:
         return _fields(sample, self.description) if self._return_fields else sample
 
-    def _read(self, windows: Sequence[int]) -> Batch:
+    def _read(self, windows: Sequence[int] | np.ndarray) -> Batch:
         numbers = np.asarray(windows, dtype=np.int64)
         batch = self._read_from(0, numbers) if len(self.sources) == 1 else self._read_from_all(numbers)
         tensors = {name: torch.from_numpy(values) for name, values in batch.items()}

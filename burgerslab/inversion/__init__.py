@@ -2,6 +2,7 @@
 
 from burgerslab.inversion.chunks import Chunks as Chunks
 from burgerslab.inversion.chunks import in_float64 as in_float64
+from burgerslab.inversion.doubts import InversionWarning as InversionWarning
 from burgerslab.inversion.fields import ForcingField as ForcingField
 from burgerslab.inversion.fields import InitialState as InitialState
 from burgerslab.inversion.fields import ViscosityField as ViscosityField

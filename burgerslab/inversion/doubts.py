@@ -12,6 +12,10 @@ _LARGEST_RELATIVE_STD = 0.5
 _NOTABLE_NOISE = 2e-3  # of the data's size; exact data in float32 on a resolving grid stay far below
 
 
+class InversionWarning(UserWarning):
+    """A reason to doubt the result of an inversion."""
+
+
 def doubts(
     objective: Objective, flat: Float[Tensor, " P"], found: dict[str, Estimate], posterior: Posterior
 ) -> list[str]:

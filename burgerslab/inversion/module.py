@@ -1,7 +1,7 @@
 """Inversion: a LightningModule whose unknowns are coefficients of the equation, found through PhiFlow's rollout."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -11,8 +11,9 @@ from torch import Tensor
 from burgerslab import metrics
 from burgerslab.data import BurgersDataModule, DataDescription
 from burgerslab.inversion.chunks import Batch, Chunks, in_float64
+from burgerslab.inversion.doubts import InversionWarning
 from burgerslab.inversion.facts import survey
-from burgerslab.inversion.first_guess import first_guess
+from burgerslab.inversion.first_guess import first_guess, warm_start
 from burgerslab.inversion.lbfgsb import Bounds
 from burgerslab.inversion.learnable import Learnable
 from burgerslab.inversion.objective import Objective, suitable_rollout
@@ -44,7 +45,8 @@ class Inversion(Solvable):
         solver: Tolerances and limits of L-BFGS-B.
         noise_std: Standard deviation of the noise of the data, units L/T, for priors to be weighed against; intervals
             take it from the residuals instead.
-        interaction_weight: Weight of generated windows beside the observed ones, whose weight is 1.
+        interaction_weight: Weight of the mean square error of generated windows beside that of observed ones;
+            ``balanced`` makes both terms equal where a fit begins.
 
     Raises:
         ValueError: If nothing is to be learned, or a coefficient twice.
@@ -63,7 +65,7 @@ class Inversion(Solvable):
         refine: int = 1,
         solver: LBFGSB = LBFGSB(),  # noqa: B008 - frozen
         noise_std: float | None = None,
-        interaction_weight: float = 1.0,
+        interaction_weight: float | Literal["balanced"] = 1.0,
     ) -> None:
         super().__init__()
         if not learnable_parameters:
@@ -78,7 +80,7 @@ class Inversion(Solvable):
             raise ValueError(f"model.learnable_parameters names a coefficient twice: {', '.join(names)}")
         if noise_std is not None and not noise_std > 0:
             raise ValueError(f"model.noise_std must be positive, got {noise_std}")
-        if not interaction_weight >= 0:
+        if interaction_weight != "balanced" and not interaction_weight >= 0:
             raise ValueError(f"model.interaction_weight must not be negative, got {interaction_weight}")
         self.learnable_parameters = list(learnable_parameters)
         self.scheme = scheme
@@ -133,14 +135,17 @@ class Inversion(Solvable):
         observation = self.trainer.datamodule.observation
         known = observation is not None and observation.initial_known
         learns_initial_state = any(learnable.name == "initial_state" for learnable in self.learnable_parameters)
+        previous = (self.objective, self.free.cpu()) if self.is_ready else None
         self._total = total
         self._pose(survey(chunks, self.description, learns_initial_state, gather, known))
         assert self.objective is not None
         if not len(self._origin):  # else a checkpoint's solve goes on
-            fitted = len(self.free) == self.objective.num_free
-            self._origin = self.free.cpu().clone() if fitted else first_guess(self.objective, chunks, total)
+            guess = first_guess(self.objective, chunks, total)
+            self._origin = guess if previous is None else warm_start(self.objective, guess, *previous)
         self._origin = self._origin.cpu()
         self.free = self._origin.clone()
+        if self.interaction_weight == "balanced":
+            self.objective.balance(self._origin, chunks, total)
         self._scaled = ScaledObjective(self.objective, self._origin, chunks, total)
 
     def start(self) -> Vector:
@@ -186,7 +191,22 @@ class Inversion(Solvable):
         """Work out how sure the result is."""
         self.result = summarise(self._posed(), self.free.cpu(), objective.chunks, self._total, solution)
         for warning in self.result.warnings:
-            rank_zero_warn(warning)
+            rank_zero_warn(warning, category=InversionWarning)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there are coefficients to roll out with."""
+        return self.objective is not None and len(self.free) > 0
+
+    def begin(self, datamodule: BurgersDataModule) -> None:
+        """Take the facts of training windows and the initial guesses, without a solve."""
+        self.description = datamodule.description
+        known = datamodule.observation is not None and datamodule.observation.initial_known
+        chunks = [in_float64(batch) for batch in datamodule.solve_dataloader()]
+        learns_initial_state = any(learnable.name == "initial_state" for learnable in self.learnable_parameters)
+        self._pose(survey(chunks, self.description, learns_initial_state, lambda item: [item], known))
+        assert self.objective is not None
+        self.free = first_guess(self.objective, chunks, lambda tensor: tensor)
 
     def coefficients(self) -> dict[str, Tensor]:
         """The learned coefficients in physical units, in the shapes that `Rollout` takes.
@@ -291,9 +311,8 @@ class Inversion(Solvable):
 
     def _pose(self, problem: Problem) -> None:
         rollout = suitable_rollout(problem, self.learnable_parameters, self.scheme, self.substeps, self.refine)
-        self.objective = Objective(
-            problem, self.learnable_parameters, rollout, self.interaction_weight, self.noise_std
-        )
+        weight = 1.0 if self.interaction_weight == "balanced" else self.interaction_weight
+        self.objective = Objective(problem, self.learnable_parameters, rollout, weight, self.noise_std)
 
     def _posed(self) -> ScaledObjective:
         assert self._scaled is not None, "on_solve_begin comes first"

@@ -1,7 +1,7 @@
 """The misfit between a rollout and a fixed set of windows, as a function of free numbers."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -137,6 +137,27 @@ class Objective:
         """
         residual = self.residual(self.select(free, batch), batch)
         return (self.weights(batch) * residual.square().flatten(1).sum(dim=1)).sum()
+
+    @torch.no_grad()
+    def balance(self, flat: Float[Tensor, " P"], batches: Iterable[Batch], total: Callable[[Tensor], Tensor]) -> None:
+        """Set the weight of generated windows so that their share in J is that of the observed ones.
+
+        Args:
+            flat: Free numbers at which the shares are equal.
+            batches: The chunks of this process.
+            total: Adds a tensor up over the processes.
+        """
+        if not self.problem.num_generated:
+            return
+        self.interaction_weight = 1.0
+        shares = torch.zeros(2, dtype=torch.float64)
+        for batch in batches:
+            squares = self.residual(self.select(self.unflatten(flat), batch), batch).square().flatten(1).sum(dim=1)
+            weighted = self.weights(batch) * squares
+            observed = batch["observed"]
+            shares += torch.stack([weighted[observed].sum(), weighted[~observed].sum()]).cpu()
+        of_observed, of_generated = total(shares).tolist()
+        self.interaction_weight = of_observed / of_generated if of_generated > 0 else 1.0
 
     def regularisation(self, free: Free) -> Tensor | None:
         """Roughness and priors, in the units of J; None where there are none.

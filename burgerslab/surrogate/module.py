@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from burgerslab import metrics
 from burgerslab.data import BurgersDataModule, DataDescription, Statistics
 from burgerslab.physics import DivergedError
-from burgerslab.surrogate.masked_loss import mean_observed, require_complete
+from burgerslab.surrogate.masked_loss import mean_observed, require_complete, with_interaction
 from burgerslab.surrogate.unrolling import BackpropagationThroughTime, Curriculum, Unrolling
 
 Batch = dict[str, Tensor]
@@ -47,6 +47,7 @@ class Surrogate(pl.LightningModule):
         ValueError: If ``input_noise`` is negative.
     """
 
+    interaction_weight: float = 1.0  # of generated windows beside observed ones
     mean: Tensor
     std: Tensor
     increment_std: Tensor
@@ -185,7 +186,10 @@ class Surrogate(pl.LightningModule):
             initial = initial + noise * _per_channel(self.std, initial)
         predicted, wanted = self.unrolling.unroll(lambda state: self.advance(state, batch["static"]), initial, target)
         error = (predicted - wanted) / _per_channel(self.std, initial)
-        loss = mean_observed(error, wanted) if "mask" in batch else error.square().mean()
+        if bool(batch["observed"].all()):
+            loss = mean_observed(error, wanted) if "mask" in batch else error.square().mean()
+        else:
+            loss = with_interaction(error, wanted, batch["observed"], self.interaction_weight)
         if not torch.isfinite(loss):
             raise DivergedError(
                 f"the training loss became {loss.item()} in epoch {self.current_epoch}, step {self.global_step}. "

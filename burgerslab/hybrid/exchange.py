@@ -1,0 +1,187 @@
+"""What the two agents show each other: trajectories that one generates and the other trains on."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from burgerslab.data import BurgersDataModule, HybridDataset, TrajectoriesInMemory
+from burgerslab.inversion import Inversion
+from burgerslab.physics import DivergedError
+from burgerslab.surrogate import Surrogate
+
+# Trajectories rolled out at once.
+_BATCH_SIZE = 64
+# Numbers of generated trajectories begin here, above those of any store.
+_FIRST_NUMBER = 10**9
+_PER_CYCLE = 10**6
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """How many windows agents generate for each other, and from where.
+
+    Args:
+        alpha: Generated windows per observed window; each counts as much as an observed one, but for the agent's
+            interaction weight. 0 lets the agents learn side by side.
+        new_states: Share of the generated trajectories that start from new states, of the same distribution as the
+            data; the others start from observed first frames. New states are drawn by ``data.simulation.initial``, or
+            where data were imported, they are observed frames that are moved and mirrored at random, which the
+            equation allows.
+        num_steps: Frames of a trajectory after its first; None is as many as a window has targets, for each agent.
+        seed: Of all draws; they are a function of (seed, cycle, agent).
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    alpha: float = 1.0
+    new_states: float = 0.5
+    num_steps: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alpha) and self.alpha >= 0):
+            raise ValueError(f"exchange.alpha must be a number from 0 on, got {self.alpha}")
+        if not 0 <= self.new_states <= 1:
+            raise ValueError(f"exchange.new_states must be between 0 and 1, got {self.new_states}")
+        if self.num_steps is not None and self.num_steps < 1:
+            raise ValueError(f"exchange.num_steps must be at least 1, got {self.num_steps}")
+        if self.seed < 0:
+            raise ValueError(f"exchange.seed must not be negative, got {self.seed}")
+
+    def num_steps_for(self, datamodule: BurgersDataModule) -> int:
+        """Frames after the first of a trajectory that is generated for the windows of a datamodule.
+
+        Raises:
+            ValueError: If they are too few for one window.
+        """
+        least = datamodule.num_predict_steps
+        if self.num_steps is not None and self.num_steps < least:
+            raise ValueError(
+                f"exchange.num_steps is {self.num_steps}, but a window needs {least} frames after its first; raise "
+                "it, or lower num_predict_steps"
+            )
+        return self.num_steps or least
+
+    def num_trajectories_for(self, datamodule: BurgersDataModule) -> int:
+        """Trajectories that give ``alpha`` windows per observed one, rounded up."""
+        per_trajectory = 1
+        if datamodule.use_sliding_window:
+            per_trajectory += self.num_steps_for(datamodule) - datamodule.num_predict_steps
+        return math.ceil(self.alpha * datamodule.training_windows().num_observed / per_trajectory)
+
+
+@dataclass(frozen=True)
+class States:
+    """First frames to roll out from.
+
+    Args:
+        frames: Dynamic fields, ``(B, C, *N)``, float32.
+        static: Static fields, ``(B, S, *N)``, float32.
+        viscosity: That the data carry, ``(B,)``, float64, units L²/T.
+    """
+
+    frames: Float[Tensor, "B C *N"]
+    static: Float[Tensor, "B S *N"]
+    viscosity: Float[Tensor, " B"]
+
+
+def draw_states(datamodule: BurgersDataModule, exchange: Exchange, number: int, cycle: int, agent: int) -> States:
+    """States for the trajectories of one cycle and one agent.
+
+    Args:
+        datamodule: Where observed states come from.
+        exchange: How many of them are new.
+        number: How many.
+        cycle: Number of the cycle.
+        agent: 0 for the surrogate, 1 for the physics.
+
+    Raises:
+        ValueError: If no window starts from a complete frame.
+    """
+    generator = np.random.default_rng([exchange.seed, cycle, agent])
+    windows = datamodule.training_windows()
+    complete = _windows_with_complete_first_frame(windows)
+    batch = windows.batch(generator.choice(complete, number, replace=number > len(complete)))
+    frames = batch["initial"].clone()
+    initial = None if datamodule.simulation is None else datamodule.simulation.initial
+    for row in range(round((1 - exchange.new_states) * number), number):
+        if initial is None:
+            frames[row] = _moved_and_mirrored(frames[row], generator)
+        else:
+            frames[row] = torch.from_numpy(initial.sample(datamodule.layout.domain, generator))
+    return States(frames, batch["static"], batch["viscosity"].double())
+
+
+def _windows_with_complete_first_frame(windows: HybridDataset) -> np.ndarray:
+    """Numbers of the observed windows of which nothing is hidden at the start."""
+    numbers = np.arange(windows.num_observed)
+    complete = []
+    for part in np.array_split(numbers, max(1, len(numbers) // _BATCH_SIZE)):
+        batch = windows.batch(part)
+        if "mask" not in batch:
+            return numbers
+        complete.append(part[batch["mask"][:, 0].flatten(1).all(dim=1).numpy()])
+    if not sum(map(len, complete)):
+        raise ValueError(
+            "every first frame of the observed windows is hidden in part, so there is nothing to roll out from: set "
+            "data.observation.initial_known: true, or observe whole frames"
+        )
+    return np.concatenate(complete)
+
+
+def _moved_and_mirrored(frame: Float[Tensor, "C *N"], generator: np.random.Generator) -> Float[Tensor, "C *N"]:
+    """u(x + a), or -u(a - x): both solve the equation if u does."""
+    axes = list(range(1, frame.ndim))
+    moved = torch.roll(frame, [int(generator.integers(frame.shape[axis])) for axis in axes], axes)
+    return -moved.flip(axes) if generator.random() < 0.5 else moved
+
+
+def trajectories_of_physics(inversion: Inversion, states: States, num_steps: int, cycle: int) -> TrajectoriesInMemory:
+    """Trajectories that the inversion's solver makes from states, as generated data for the surrogate."""
+    parts = []
+    with torch.no_grad():
+        for rows in torch.arange(len(states.frames)).split(_BATCH_SIZE):
+            viscosity = states.viscosity[rows]
+            parts.append(inversion.rollout(states.frames[rows], num_steps, viscosity=viscosity).float())
+    return _generated(states, torch.cat(parts), cycle, 1)
+
+
+def trajectories_of_surrogate(
+    surrogate: Surrogate, states: States, num_steps: int, cycle: int
+) -> TrajectoriesInMemory:
+    """Trajectories that the surrogate makes from states, as generated data for the inversion.
+
+    Raises:
+        DivergedError: If the surrogate runs away.
+    """
+    was_training = surrogate.training
+    surrogate.eval()
+    parts = []
+    with torch.no_grad():
+        for rows in torch.arange(len(states.frames)).split(_BATCH_SIZE):
+            frames = states.frames[rows].to(surrogate.device)
+            parts.append(surrogate.rollout(frames, num_steps, states.static[rows].to(surrogate.device)).cpu())
+    surrogate.train(was_training)
+    frames = torch.cat(parts)
+    if not bool(torch.isfinite(frames).all()):
+        raise DivergedError(
+            f"the surrogate's rollouts of {num_steps} frames are not finite in cycle {cycle}, so that the physics "
+            "cannot learn from them: raise warmup_epochs, or lower exchange.num_steps"
+        )
+    return _generated(states, frames, cycle, 0)
+
+
+def _generated(states: States, frames: Tensor, cycle: int, agent: int) -> TrajectoriesInMemory:
+    first = _FIRST_NUMBER + (2 * cycle + agent) * _PER_CYCLE
+    return TrajectoriesInMemory(
+        torch.cat([states.frames[:, None], frames], dim=1).numpy(),
+        states.viscosity.numpy(),
+        states.static.numpy(),
+        indices=np.arange(first, first + len(frames)),
+        observed=False,
+    )

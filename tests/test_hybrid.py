@@ -1,0 +1,116 @@
+"""The Hybrid callback: fits that go on as one, and windows that arrive."""
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from torch.nn.utils import parameters_to_vector
+
+from burgerslab.data import BurgersDataModule, Simulation, generate
+from burgerslab.hybrid import Exchange, Hybrid
+from burgerslab.inversion import Inversion, Viscosity
+from burgerslab.physics import ColeHopf, ConstantViscosity, Domain, RandomFourier
+from burgerslab.surrogate import Surrogate, UNet
+
+QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    simulation = Simulation(
+        domain=Domain((1.0,), (32,)),
+        viscosity=ConstantViscosity(0.03),
+        dt=0.02,
+        num_frames=11,
+        num_trajectories=6,
+        initial=RandomFourier(amplitude=0.4, max_mode=2),
+        scheme=ColeHopf(),
+    )
+    path = tmp_path_factory.mktemp("hybrid") / "exact.zarr"
+    generate(simulation, path, progress=False)
+    return path
+
+
+def data(store, **options) -> BurgersDataModule:
+    parts = {"train_sim_indices": [0, 1, 2], "val_sim_indices": [3], "test_sim_indices": [4, 5]}
+    return BurgersDataModule(str(store), num_predict_steps=2, batch_size=8, **parts, **options)
+
+
+def surrogate(datamodule: BurgersDataModule, num_epochs: int) -> Surrogate:
+    torch.manual_seed(1)
+    network = UNet(datamodule.in_channels, datamodule.out_channels, datamodule.dimension, filters=4, levels=1)
+
+    def cosine(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=num_epochs)
+
+    return Surrogate(network, lr_scheduler=cosine, input_noise=0.01)
+
+
+def hybrid_run(store, folder, hybrid: Hybrid, callbacks: list[Callback], num_epochs: int, **options) -> Surrogate:
+    datamodule = data(store, **options)
+    model = surrogate(datamodule, num_epochs)
+    trainer = pl.Trainer(accelerator="cpu", default_root_dir=folder, callbacks=[hybrid, *callbacks], **QUIET)
+    hybrid.fit(trainer, model, datamodule)
+    assert trainer.current_epoch == num_epochs
+    return model
+
+
+@pytest.mark.parametrize("averaged", [False, True])
+def test_the_fits_of_all_cycles_are_one_fit(store, tmp_path, averaged: bool) -> None:
+    def averaging() -> list[Callback]:
+        return [EMAWeightAveraging(decay=0.9)] if averaged else []
+
+    datamodule = data(store)
+    one = surrogate(datamodule, 6)
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=6, default_root_dir=tmp_path / "one", callbacks=averaging(), **QUIET
+    )
+    trainer.fit(one, datamodule=datamodule)
+    hybrid = Hybrid(
+        Inversion([Viscosity(0.05)]), num_cycles=2, epochs_per_cycle=2, warmup_epochs=2, exchange=Exchange(alpha=0)
+    )
+    many = hybrid_run(store, tmp_path / "many", hybrid, averaging(), 6)
+    assert torch.equal(parameters_to_vector(one.parameters()), parameters_to_vector(many.parameters()))
+
+
+class Windows(Callback):
+    """Counts the windows of every epoch by their origin."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[int, list[int]] = {}
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        count = self.epochs.setdefault(trainer.current_epoch, [0, 0])
+        count[0] += int(batch["observed"].sum())
+        count[1] += int((~batch["observed"]).sum())
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_generated_windows_arrive_in_every_cycle(store, tmp_path, num_workers: int) -> None:
+    seen = Windows()
+    inversion = Inversion([Viscosity(0.05)])
+    hybrid = Hybrid(inversion, num_cycles=2, epochs_per_cycle=1, warmup_epochs=1, exchange=Exchange(alpha=1 / 3))
+    hybrid_run(store, tmp_path, hybrid, [seen], 3, num_workers=num_workers)
+    # 3 trajectories of 11 - 2 windows, a third as many generated; 27 = 3 · 8 + 3 and 36 = 4 · 8 + 4 windows
+    assert sum(seen.epochs[0]) == 24
+    assert seen.epochs[0][1] == 0
+    for epoch in (1, 2):
+        assert sum(seen.epochs[epoch]) == 32
+        assert 5 <= seen.epochs[epoch][1] <= 9
+    assert [(record.num_observed, record.num_generated) for record in hybrid.ledger.records] == [(27, 9)] * 2
+    assert abs(float(inversion.coefficients()["viscosity"]) / 0.03 - 1) < 0.1
+
+
+def test_a_hybrid_without_an_inversion_is_refused_with_the_lines_to_add() -> None:
+    with pytest.raises(
+        ValueError, match=r"(?s)Hybrid has no inversion .*physical:.*burgerslab\.inversion\.Inversion"
+    ):
+        Hybrid()
+
+
+def test_a_trainer_that_is_started_directly_is_refused(store, tmp_path) -> None:
+    datamodule = data(store)
+    hybrid = Hybrid(Inversion([Viscosity(0.05)]))
+    trainer = pl.Trainer(accelerator="cpu", default_root_dir=tmp_path, max_epochs=1, callbacks=[hybrid], **QUIET)
+    with pytest.raises(ValueError, match=r"call hybrid\.fit\(trainer, surrogate, datamodule\)"):
+        trainer.fit(surrogate(datamodule, 1), datamodule=datamodule)
