@@ -5,24 +5,19 @@ Legend of the shapes: T frames, C components, *N cells (one, two or three axes, 
 Every function returns the figure; none computes a metric, writes a file or touches pyplot's state. Truth and
 prediction share one colour scale, which is the range of the truth, so that a prediction that blows up does not
 hide it; what lies beyond is drawn in the last colour and marked by an arrow on the colour bar. Values that are
-not finite are grey.
+not finite are grey; a truth of which less than a fifth is finite is drawn as points.
 """
 
 from collections.abc import Mapping
 
-import matplotlib
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure, FigureBase
 from numpy import ndarray
 
-MAX_NUM_COLUMNS = 4
-LABEL_SIZE = 9
-MAP_OF_FIELDS = matplotlib.colormaps["viridis"].with_extremes(bad="0.6")
-MAP_OF_DIFFERENCES = matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.6")
+from burgerslab.evaluation.field_panels import LABEL_SIZE, Comparison, draw_snapshots, draw_space_time, rollout_height
+
 # Okabe and Ito's colours, which colour-blind readers can tell apart.
 LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
@@ -35,20 +30,23 @@ def rollout_figure(
     *,
     component: int | None = None,
     name: str = "prediction",
+    reference: str = "truth",
     figure: FigureBase | None = None,
 ) -> FigureBase:
     """Draw truth, prediction and prediction - truth of one trajectory.
 
     In 1D these are three space-time diagrams. In 2D they are three rows of at most four frames, evenly chosen
-    from the first to the last. In 3D they are the same rows, cut at the middle layer of cells in z.
+    from the first to the last of which something is known. In 3D they are the same rows, cut at a layer of cells
+    in z: of those of which most is known, the one nearest to the middle.
 
     Args:
-        truth: True velocity, units L/T.
+        truth: True velocity, units L/T; nan where it is not known.
         prediction: Predicted velocity, units L/T.
         times: Time of each frame, ascending, units T.
         extent: Length of the box along each axis, units L.
         component: Component to draw; None draws u in 1D and the speed |u| in 2D and 3D.
         name: What made the prediction, for the title.
+        reference: What `truth` is, for the titles: noisy or sparse data are no truth.
         figure: Empty figure or subfigure to draw into; None makes a new one.
 
     Returns:
@@ -60,17 +58,18 @@ def rollout_figure(
     _check(truth, prediction, times, extent, component)
     dimension = len(extent)
     if figure is None:
-        figure = Figure(figsize=(10, _rollout_height(extent)), layout="constrained")
+        figure = Figure(figsize=(10, rollout_height(extent)), layout="constrained")
     symbol, true, predicted = _scalar(truth, prediction, component)
-    if dimension == 1:
-        _draw_space_time(figure, true, predicted, times, extent[0], symbol, name)
-        return figure
     if dimension == 3:
-        layer = true.shape[3] // 2
+        layer = _best_known_layer(true)
         height = (layer + 0.5) * extent[2] / true.shape[3]
         figure.suptitle(f"section at z = {height:.3g} [L]", fontsize=LABEL_SIZE + 1)
         true, predicted = true[..., layer], predicted[..., layer]
-    _draw_snapshots(figure, true, predicted, times, extent[:2], symbol, name)
+    fields = Comparison(true, predicted, times, symbol, name, reference)
+    if dimension == 1:
+        draw_space_time(figure, fields, extent[0])
+    else:
+        draw_snapshots(figure, fields, extent[:2])
     return figure
 
 
@@ -113,7 +112,7 @@ def error_growth_figure(
     marker = "o" if len(times) == 1 else None
     for (label, values), colour in zip(curves.items(), LINE_COLOURS, strict=False):
         ranked = np.sort(values, axis=0)
-        low, median, high = (_drawable(ranked[round(share * (len(ranked) - 1))], log) for share in (0.1, 0.5, 0.9))
+        low, median, high = (drawable(ranked[round(share * (len(ranked) - 1))], log) for share in (0.1, 0.5, 0.9))
         ax.plot(times, median, color=colour, label=label, marker=marker)
         if len(values) > 1:
             ax.fill_between(times, low, high, color=colour, alpha=0.2, linewidth=0)
@@ -160,7 +159,7 @@ def summary_figure(
     Raises:
         ValueError: As `rollout_figure` and `error_growth_figure`.
     """
-    heights = (_rollout_height(extent), 3.0)
+    heights = (rollout_height(extent), 3.0)
     figure = Figure(figsize=(10, sum(heights)), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=heights)
     rollout_figure(truth, prediction, times, extent, component=component, name=name, figure=upper)
@@ -190,106 +189,18 @@ def _scalar(truth: ndarray, prediction: ndarray, component: int | None) -> tuple
     return symbol, truth[:, component or 0], prediction[:, component or 0]
 
 
-def _draw_space_time(
-    figure: FigureBase, true: ndarray, predicted: ndarray, times: ndarray, length: float, symbol: str, name: str
-) -> None:
-    """Fields have shape (T, X)."""
-    difference, field_norm, difference_norm = _difference_and_norms(true, predicted)
-    panels = (
-        (f"truth: {symbol}", true, MAP_OF_FIELDS, field_norm),
-        (f"{name}: {symbol}", predicted, MAP_OF_FIELDS, field_norm),
-        (f"{name} − truth", difference, MAP_OF_DIFFERENCES, difference_norm),
-    )
-    time_edges, cell_edges = _edges(times), np.linspace(0, length, true.shape[1] + 1)
-    axes = figure.subplots(1, 3, sharex=True, sharey=True)
-    for ax, (title, values, colours, norm) in zip(axes, panels, strict=True):
-        ax.pcolormesh(time_edges, cell_edges, np.ma.masked_invalid(values.T), cmap=colours, norm=norm)
-        ax.set_title(title, fontsize=LABEL_SIZE + 1)
-        ax.set_xlabel("time t [T]", fontsize=LABEL_SIZE)
-        ax.set_facecolor("0.6")
-        ax.tick_params(labelsize=LABEL_SIZE)
-    axes[0].set_ylabel("x [L]", fontsize=LABEL_SIZE)
-    _draw_colour_bar(figure, axes[:2], (true, predicted), MAP_OF_FIELDS, field_norm, symbol)
-    _draw_colour_bar(figure, axes[2:], (difference,), MAP_OF_DIFFERENCES, difference_norm, f"difference of {symbol}")
+def _best_known_layer(true: ndarray) -> int:
+    """Number of the layer in z of (T, X, Y, Z) with most finite values; of several, the one nearest to the middle."""
+    known = np.isfinite(true).sum(axis=(0, 1, 2))
+    middle = true.shape[3] // 2
+    return min(np.flatnonzero(known == known.max()).tolist(), key=lambda layer: abs(layer - middle))
 
 
-def _draw_snapshots(
-    figure: FigureBase,
-    true: ndarray,
-    predicted: ndarray,
-    times: ndarray,
-    extent: tuple[float, ...],
-    symbol: str,
-    name: str,
-) -> None:
-    """Fields have shape (T, X, Y)."""
-    chosen = np.unique(np.linspace(0, len(times) - 1, MAX_NUM_COLUMNS).round().astype(int))
-    true, predicted = true[chosen], predicted[chosen]
-    difference, field_norm, difference_norm = _difference_and_norms(true, predicted)
-    panels = (
-        ("truth", true, MAP_OF_FIELDS, field_norm),
-        (name, predicted, MAP_OF_FIELDS, field_norm),
-        (f"{name} − truth", difference, MAP_OF_DIFFERENCES, difference_norm),
-    )
-    box = (0, extent[0], 0, extent[1])
-    axes = figure.subplots(3, len(chosen), sharex=True, sharey=True, squeeze=False)
-    for row, (title, frames, colours, norm) in zip(axes, panels, strict=True):
-        for ax, values in zip(row, frames, strict=True):
-            ax.imshow(np.ma.masked_invalid(values.T), origin="lower", extent=box, cmap=colours, norm=norm)
-            # Few ticks, for the labels of neighbouring panels nearly touch.
-            for axis, length in ((ax.xaxis, extent[0]), (ax.yaxis, extent[1])):
-                axis.set_ticks([0, length / 2, length], [f"{place:.3g}" for place in (0, length / 2, length)])
-            ax.tick_params(labelsize=LABEL_SIZE)
-        row[0].set_ylabel(f"{title}\ny [L]", fontsize=LABEL_SIZE)
-    for column, time in enumerate(times[chosen]):
-        axes[0, column].set_title(f"t = {time:.3g} [T]", fontsize=LABEL_SIZE + 1)
-        axes[2, column].set_xlabel("x [L]", fontsize=LABEL_SIZE)
-    _draw_colour_bar(figure, axes[:2], (true, predicted), MAP_OF_FIELDS, field_norm, symbol)
-    _draw_colour_bar(figure, axes[2:], (difference,), MAP_OF_DIFFERENCES, difference_norm, f"difference of {symbol}")
+def drawable(values: Float[ndarray, " T"], log: bool) -> Float[ndarray, " T"]:
+    """Values with nan, which no line is drawn through, in place of what the axis cannot show.
 
-
-def _draw_colour_bar(
-    figure: FigureBase, axes: ndarray, drawn: tuple[ndarray, ...], colours: Colormap, norm: Normalize, label: str
-) -> None:
-    values = np.concatenate([array[np.isfinite(array)] for array in drawn])
-    below, above = bool((values < norm.vmin).any()), bool((values > norm.vmax).any())
-    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
-    # Bars along several rows of panels are as thick as those along one.
-    aspect = 22 * (len(axes) if axes.ndim == 2 else 1)
-    bar = figure.colorbar(
-        ScalarMappable(norm, colours), ax=axes.ravel().tolist(), extend=extend[below, above], pad=0.02, aspect=aspect
-    )
-    bar.set_label(f"{label} [L/T]", fontsize=LABEL_SIZE)
-    bar.ax.tick_params(labelsize=LABEL_SIZE)
-
-
-def _difference_and_norms(true: ndarray, predicted: ndarray) -> tuple[ndarray, Normalize, Normalize]:
-    finite = true[np.isfinite(true)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = predicted - true
-    # A difference beyond the range of the truth is off the scale: the rest stays visible.
-    largest = np.abs(difference[np.isfinite(difference)]).max(initial=0.0)
-    limit = min(float(largest), high - low) or high - low
-    return difference, Normalize(low, high), Normalize(-limit, limit)
-
-
-def _rollout_height(extent: tuple[float, ...]) -> float:
-    """Height in inches at a width of 10 inches, in which panels with equal axes leave little blank."""
-    if len(extent) == 1:
-        return 3.4
-    return 1.1 + 3 * min(max(1.9 * extent[1] / extent[0], 0.8), 2.1)
-
-
-def _edges(centres: Float[ndarray, " T"]) -> Float[ndarray, " T+1"]:
-    if len(centres) == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    middles = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
-
-
-def _drawable(values: Float[ndarray, " T"], log: bool) -> Float[ndarray, " T"]:
-    """Values with nan, which no line is drawn through, in place of what the axis cannot show."""
+    Args:
+        values: What is to be drawn.
+        log: Whether the axis is logarithmic.
+    """
     return np.where(np.isfinite(values) & ((values > 0) | (not log)), values, np.nan)
