@@ -1,7 +1,6 @@
 """TestReport: what `test` leaves behind: metrics.json, a figure and a table."""
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from rich.table import Table
 from burgerslab import metrics
 from burgerslab.data import BurgersDataModule, DataDescription
 from burgerslab.evaluation.plots import summary_figure
+from burgerslab.evaluation.strict_json import finite
 
 CORRELATION_THRESHOLD = 0.8
 
@@ -112,7 +112,7 @@ class TestReport(Callback):
                 for forecast, by_metric in stacked.items()
             },
         }
-        (folder / "metrics.json").write_text(json.dumps(_finite(document), indent=1))
+        (folder / "metrics.json").write_text(json.dumps(finite(document), indent=1))
         truth, prediction = self._example
         figure = summary_figure(
             truth,
@@ -147,15 +147,6 @@ def _summarise(stacked: dict[str, dict[str, np.ndarray]], times: np.ndarray) -> 
 
 def _plain(values: np.ndarray) -> list[list[float]]:
     return [[float(f"{value:.6g}") for value in row] for row in values]
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity: write what is not finite as text."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _print_table(summary: dict[str, dict[str, float]]) -> None:
