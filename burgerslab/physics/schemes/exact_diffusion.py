@@ -1,4 +1,4 @@
-"""Diffusion that is exact in Fourier space: alone, and as the integrating factor of a Runge-Kutta step."""
+"""Diffusion that is exact in Fourier space, as the integrating factor of a Runge-Kutta step."""
 
 from collections.abc import Callable
 
@@ -6,37 +6,10 @@ from phi import math
 from phi.field import Field
 
 from burgerslab.physics.equation import Equation
+from burgerslab.physics.schemes.fourier_modes import FourierModes
 
 Tendency = Callable[[math.Tensor], math.Tensor]
-
-
-def fourier(values: math.Tensor) -> math.Tensor:
-    """Discrete Fourier transform over the box."""
-    return math.fft(values, dims=math.spatial)
-
-
-def physical(spectrum: math.Tensor) -> math.Tensor:
-    """Values at the cell centres of a spectrum of real values."""
-    return math.real(math.ifft(spectrum, dims=math.spatial))
-
-
-def wave_vectors(velocity: Field) -> math.Tensor:
-    """2π m / extent for every mode m of the grid, units 1/L."""
-    return math.fftfreq(velocity.resolution, velocity.dx) * (2 * math.PI)
-
-
-def decay(velocity: Field, viscosity: math.Tensor, time: math.Tensor) -> math.Tensor:
-    """exp(-ν|k|²t), the factor by which diffusion alone multiplies every mode.
-
-    PhiFlow's ``diffuse.fourier`` is not used: it takes the cell size for 1.
-
-    Args:
-        velocity: Field whose grid is meant.
-        viscosity: Scalar, or one per ``trajectory``, units L²/T.
-        time: How long it diffuses, units T.
-    """
-    k = wave_vectors(velocity)
-    return math.exp(-viscosity * time * math.sum(k * k, "vector"))
+Acceleration = Callable[[math.Tensor, math.Tensor], math.Tensor]
 
 
 def rk4(
@@ -50,7 +23,7 @@ def rk4(
         start: Spectrum û.
         slope_1: ``tendency(start)``; the caller may have a shorter way to it.
         tendency: Everything but diffusion, from spectrum to spectrum.
-        half_decay: `decay` over half a step.
+        half_decay: `FourierModes.decay` over half a step.
         dt: Step size, units T.
     """
     middle = half_decay * start
@@ -61,47 +34,49 @@ def rk4(
     return half_decay * (middle + (dt / 6) * (decayed_1 + 2 * (slope_2 + slope_3))) + (dt / 6) * slope_4
 
 
-def advance(velocity: Field, equation: Equation, dt: math.Tensor, advection: Tendency) -> Field:
+def advance(
+    velocity: Field, equation: Equation, dt: math.Tensor, modes: FourierModes, acceleration: Acceleration
+) -> Field:
     """One `rk4` step with an advection term that is computed at the cell centres.
 
     Args:
         velocity: Velocity at the start of the step.
         equation: Coefficients.
         dt: Step size, units T.
-        advection: (u·∇)u from the values of u.
+        modes: Of the grid.
+        acceleration: Spectrum of -(u·∇)u, from the values of u and their spectrum.
     """
 
     def slope(values: math.Tensor, spectrum: math.Tensor) -> math.Tensor:
-        advected = advection(values)
+        accelerated = acceleration(values, spectrum)
         if equation.advection is not None:
-            advected = equation.advection * advected
-        rest = remainder(velocity, equation, spectrum)
-        return fourier(-advected) if rest is None else fourier(-advected) + rest
+            accelerated = equation.advection * accelerated
+        rest = remainder(modes, equation, spectrum)
+        return accelerated if rest is None else accelerated + rest
 
-    start = fourier(velocity.values)
-    half_decay = decay(velocity, equation.viscosity, dt / 2)
-    after = rk4(start, slope(velocity.values, start), lambda s: slope(physical(s), s), half_decay, dt)
-    return velocity.with_values(physical(after))
+    start = modes.forward(velocity.values)
+    half_decay = modes.decay(equation.viscosity, dt / 2)
+    after = rk4(start, slope(velocity.values, start), lambda s: slope(modes.inverse(s), s), half_decay, dt)
+    return velocity.with_values(modes.inverse(after))
 
 
-def remainder(velocity: Field, equation: Equation, spectrum: math.Tensor) -> math.Tensor | None:
+def remainder(modes: FourierModes, equation: Equation, spectrum: math.Tensor) -> math.Tensor | None:
     """Spectrum of ∇·(d ∇u) + f, d = ν - max ν <= 0; None where both terms are 0.
 
     With the largest value in the integrating factor the explicit rest only takes away from an exact decay that is at
     least as strong: a viscosity that varies in space limits no step either.
 
     Args:
-        velocity: Field whose grid is meant.
+        modes: Of the grid.
         equation: Coefficients.
         spectrum: Of u.
     """
     parts = []
     if equation.viscosity_deficit is not None:
-        derivative = 1j * wave_vectors(velocity)
-        for name in velocity.resolution.names:
-            along = derivative.vector[name]
-            flux = equation.viscosity_deficit * physical(along * spectrum)
-            parts.append(along * fourier(flux))
+        for name in modes.axis_names:
+            along = modes.derivative.vector[name]
+            flux = equation.viscosity_deficit * modes.inverse(along * spectrum)
+            parts.append(along * modes.forward(flux))
     if equation.forcing is not None:
-        parts.append(fourier(equation.forcing + 0 * velocity.values))
+        parts.append(modes.forward(modes.spread(equation.forcing)))
     return sum(parts[1:], parts[0]) if parts else None

@@ -10,7 +10,7 @@ from phi.field import Field
 from burgerslab.physics.domain import Domain
 from burgerslab.physics.equation import Equation
 from burgerslab.physics.schemes import exact_diffusion
-from burgerslab.physics.schemes.exact_diffusion import fourier, physical
+from burgerslab.physics.schemes.fourier_modes import FourierModes
 from burgerslab.physics.schemes.scheme import GeneralScheme, advective_limit
 
 _RK4_IMAGINARY_LIMIT = 2.0 * np.sqrt(2.0)
@@ -39,21 +39,25 @@ class FourierSpectral(GeneralScheme):
 
     def advance(self, velocity: Field, equation: Equation, dt: math.Tensor) -> Field:
         """Advance by one integrating-factor RK4 step."""
-        names = velocity.resolution.names
-        derivative = 1j * exact_diffusion.wave_vectors(velocity)
-        kept = _kept_modes(velocity)
+        modes = FourierModes(velocity)
+        kept = _kept_modes(modes, velocity.resolution)
+        minus_kept = -kept
 
         def tendency(spectrum: math.Tensor) -> math.Tensor:
-            u = physical(spectrum)
-            advection = sum(u.vector[name] * physical(derivative.vector[name] * spectrum) for name in names)
+            u = modes.inverse(spectrum)
+            advection = sum(
+                u.vector[name] * modes.inverse(modes.derivative.vector[name] * spectrum) for name in modes.axis_names
+            )
             if equation.advection is not None:
                 advection = equation.advection * advection
-            rest = exact_diffusion.remainder(velocity, equation, spectrum)
-            return -kept * fourier(advection) if rest is None else kept * (rest - fourier(advection))
+            rest = exact_diffusion.remainder(modes, equation, spectrum)
+            advected = minus_kept * modes.forward(advection)
+            return advected if rest is None else advected + kept * rest
 
-        start = kept * fourier(velocity.values)
-        half_decay = exact_diffusion.decay(velocity, equation.viscosity, dt / 2)
-        return velocity.with_values(physical(exact_diffusion.rk4(start, tendency(start), tendency, half_decay, dt)))
+        start = kept * modes.forward(velocity.values)
+        half_decay = modes.decay(equation.viscosity, dt / 2)
+        after = exact_diffusion.rk4(start, tendency(start), tendency, half_decay, dt)
+        return velocity.with_values(modes.inverse(after))
 
     def largest_stable_step(self, domain: Domain, speed: Sequence[float], viscosity: float) -> float:
         """2√2 / Σ_i k_max,i |u_i|: RK4's limit on the imaginary axis, for advection."""
@@ -67,9 +71,8 @@ def _largest_kept_mode(num_cells: int) -> int:
     return (num_cells - 1) // 3
 
 
-def _kept_modes(velocity: Field) -> math.Tensor:
+def _kept_modes(modes: FourierModes, resolution: math.Shape) -> math.Tensor:
     """1 where every |m_i| < N_i/3, otherwise 0."""
-    cycles_per_cell = math.abs(math.fftfreq(velocity.resolution))
-    limits = [(_largest_kept_mode(cells) + 0.5) / cells for cells in velocity.resolution.sizes]
-    inside = cycles_per_cell < math.wrap(limits, math.channel(vector=velocity.resolution.names))
+    limits = [2 * np.pi * (_largest_kept_mode(cells) + 0.5) / cells for cells in resolution.sizes]
+    inside = math.abs(modes.angles) < math.wrap(limits, math.channel(vector=resolution.names))
     return math.to_float(math.all(inside, "vector"))

@@ -8,7 +8,7 @@ from phi.field import Field
 from phi.physics import advect
 
 from burgerslab.physics.domain import Domain
-from burgerslab.physics.schemes import exact_diffusion
+from burgerslab.physics.schemes.fourier_modes import FourierModes
 from burgerslab.physics.schemes.scheme import Scheme
 
 
@@ -32,15 +32,16 @@ class MacCormack(Scheme):
 
     def step(self, velocity: Field, viscosity: math.Tensor, dt: math.Tensor) -> Field:
         """Advance by half a diffusion step, an advection step and half a diffusion step."""
-        half_decay = exact_diffusion.decay(velocity, viscosity, dt / 2)
-        start = _diffused(velocity, half_decay)
+        modes = FourierModes(velocity)
+        half_decay = modes.decay(viscosity, dt / 2)
+
+        def diffused(field: Field) -> Field:
+            return field.with_values(modes.inverse(half_decay * modes.forward(field.values)))
+
+        start = diffused(velocity)
         midway = advect.semi_lagrangian(start, start, dt / 2)
-        return _diffused(advect.mac_cormack(start, midway, dt), half_decay)
+        return diffused(advect.mac_cormack(start, midway, dt))
 
     def largest_stable_step(self, domain: Domain, speed: Sequence[float], viscosity: float) -> float:
         """Infinity: the clamp keeps every new value between old ones, and exact diffusion damps every mode."""
         return float("inf")
-
-
-def _diffused(velocity: Field, decay: math.Tensor) -> Field:
-    return velocity.with_values(exact_diffusion.physical(decay * exact_diffusion.fourier(velocity.values)))

@@ -10,6 +10,7 @@ from burgerslab.physics.domain import Domain
 from burgerslab.physics.equation import Equation
 from burgerslab.physics.phi_bridge import PERIODIC
 from burgerslab.physics.schemes import exact_diffusion
+from burgerslab.physics.schemes.fourier_modes import FourierModes
 from burgerslab.physics.schemes.scheme import GeneralScheme, advective_limit
 
 # Largest c with |R(-c λ)| <= 1 for RK4's stability function R and every eigenvalue λ of dx times the difference.
@@ -42,7 +43,12 @@ class WENO(GeneralScheme):
     def advance(self, velocity: Field, equation: Equation, dt: math.Tensor) -> Field:
         """Advance by one integrating-factor RK4 step."""
         spacing = dict(zip(velocity.resolution.names, (float(step) for step in velocity.dx), strict=True))
-        return exact_diffusion.advance(velocity, equation, dt, lambda u: _advection(u, spacing))
+        modes = FourierModes(velocity)
+
+        def acceleration(u: math.Tensor, spectrum: math.Tensor) -> math.Tensor:
+            return modes.forward(-_advection(u, spacing))
+
+        return exact_diffusion.advance(velocity, equation, dt, modes, acceleration)
 
     def largest_stable_step(self, domain: Domain, speed: Sequence[float], viscosity: float) -> float:
         """1.73 / Σ_i |u_i| / dx_i: RK4's limit for fifth-order upwind advection."""
