@@ -1,25 +1,26 @@
 """Repeated steps of a scheme: batched, differentiable, guarded, and captured as a graph where that pays."""
 
-import logging
 import math as numbers
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
-from phi import math
-from phi.field import Field
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from burgerslab.physics import phi_bridge
+from burgerslab.physics.checkpointing import Coefficients, recomputed
 from burgerslab.physics.domain import Domain
-from burgerslab.physics.equation import Equation
 from burgerslab.physics.refinement import coarsen, refine
-from burgerslab.physics.schemes import GeneralScheme, Scheme
-
-_LOGGER = logging.getLogger(__name__)
+from burgerslab.physics.rollout_inputs import check_coefficients, complete_directions
+from burgerslab.physics.schemes import Scheme
+from burgerslab.physics.solver_step import SolverStep
+from burgerslab.physics.step_graph import Step
 
 # A capture costs as much as 15 to 100 eager steps and saves half or more of each later one.
 _NUM_STEPS_WORTH_A_CAPTURE = 64
+# What the backward pass of one step keeps, in velocity fields; the best length of a segment depends on it weakly.
+_STATES_SAVED_PER_STEP = 20
 
 
 class DivergedError(ValueError):
@@ -46,9 +47,16 @@ class Rollout:
             by their Fourier series, and the frames returned are point values at the cell centres of ``domain``. Steep
             fronts need it; where advection limits the step, so many times more substeps too.
         capture: Whether long rollouts are captured.
+        compile: Whether the captured step is compiled to machine code, for runs of hours: it costs half a minute or
+            more for every shape, at its first step, and again at the first one that needs gradients. Results agree
+            with those of the captured step to rounding.
+        checkpoint: Steps per segment whose intermediate results a backward pass computes anew instead of keeping
+            them; true chooses √(steps/20), which needs the least memory. The gradients are the same to the bit, for
+            about a third more time. A gradient of a gradient is not to be had.
 
     Raises:
-        ValueError: If ``dt`` is not positive, or ``substeps`` or ``refine`` is less than 1.
+        ValueError: If ``dt`` is not positive, ``substeps`` or ``refine`` or ``checkpoint`` is less than 1, or
+            ``compile`` is asked for without ``capture``.
     """
 
     def __init__(
@@ -59,6 +67,8 @@ class Rollout:
         substeps: int = 1,
         refine: int = 1,
         capture: bool = True,
+        compile: bool = False,
+        checkpoint: bool | int = False,
     ) -> None:
         if not (numbers.isfinite(dt) and dt > 0):
             raise ValueError(f"dt must be positive and finite, got {dt}")
@@ -73,7 +83,14 @@ class Rollout:
         self.refine = int(refine)
         self._solved_domain = domain.refined(self.refine)
         self._capture = capture and scheme.capturable
-        self._graphs: dict[tuple[object, ...], torch.fx.GraphModule] = {}
+        if compile and not self._capture:
+            reason = f"{type(scheme).__name__} is not capturable" if capture else "capture is false"
+            raise ValueError(f"compile: true needs a captured step, but {reason}; set compile: false")
+        if checkpoint is not True and checkpoint is not False and checkpoint < 1:
+            raise ValueError(f"checkpoint must be true, false or at least 1 step, got {checkpoint}")
+        self._checkpoint = checkpoint
+        self._compile = compile
+        self._step = SolverStep(scheme, self._solved_domain, self.dt / self.substeps, compile)
         self._num_eager_steps: dict[tuple[object, ...], int] = {}
 
     def __call__(
@@ -100,21 +117,74 @@ class Rollout:
             ValueError: If shapes, dtypes or ``num_frames`` do not fit, or the scheme has no way to solve with such
                 coefficients.
         """
-        if num_frames < 1:
-            raise ValueError(f"num_frames must be at least 1, got {num_frames}")
+        _check_num_frames(num_frames)
         phi_bridge.bits(velocity)
-        coefficients = self._coefficients(velocity, viscosity, advection, forcing)
-        step_size = torch.tensor(self.dt / self.substeps, dtype=velocity.dtype, device=velocity.device)
+        coefficients = self._refined_coefficients(self._coefficients(velocity, viscosity, advection, forcing))
         velocity = self._refined(velocity)
-        step = self._step_for(velocity, step_size, coefficients, num_frames * self.substeps)
-        frames = []
-        for _ in range(num_frames):
-            for _ in range(self.substeps):
-                velocity = step(velocity, step_size, *coefficients.values())
-            frames.append(coarsen(velocity, self.domain, self.refine))
-        stacked = torch.stack(frames, dim=1)
+        step = self._step_for(velocity, coefficients, num_frames * self.substeps)
+        stacked = torch.stack(list(self._frames(step, velocity, coefficients, num_frames)), dim=1)
         _check_finite(stacked.detach(), self.dt)
         return stacked
+
+    def sensitivities(
+        self,
+        velocity: Float[Tensor, "B C *N"],
+        viscosity: Float[Tensor, "*V"],
+        num_frames: int,
+        directions: Mapping[str, Tensor],
+        advection: Float[Tensor, ""] | None = None,
+        forcing: Float[Tensor, "*F"] | None = None,
+    ) -> Iterator[tuple[Float[Tensor, "B C *N"], Float[Tensor, "K B C *N"]]]:
+        """Frames one by one, each with its derivatives with respect to K scalar parameters.
+
+        This is forward differentiation: nothing is kept from step to step, and memory does not grow with
+        ``num_frames``. A least-squares objective, its gradient and its Gauss-Newton matrix are sums over what is
+        yielded. For one or two parameters it costs no more time than a backward pass; for each further one, another
+        rollout or more.
+
+        Args:
+            velocity: Initial frames, as for a call.
+            viscosity: As for a call.
+            num_frames: Number of frames that are yielded.
+            directions: For ``velocity``, ``viscosity``, ``advection`` or ``forcing``: its derivatives with respect to
+                the parameters, its own shape after a leading axis of K. What is not named does not depend on them.
+            advection: As for a call.
+            forcing: As for a call.
+
+        Yields:
+            A frame and its derivatives.
+
+        Raises:
+            DivergedError: If a frame is not finite.
+            ValueError: As for a call; also if the directions do not fit, or the scheme is not capturable.
+        """
+        _check_num_frames(num_frames)
+        phi_bridge.bits(velocity)
+        if not self.scheme.capturable:
+            raise ValueError(
+                f"sensitivities need a captured step, but {type(self.scheme).__name__} is not capturable"
+            )
+        coefficients = self._coefficients(velocity, viscosity, advection, forcing)
+        derivatives = complete_directions(directions, {"velocity": velocity, **coefficients})
+        return self._sensitivities(velocity, coefficients, derivatives, num_frames)
+
+    @torch.no_grad()
+    def _sensitivities(
+        self, velocity: Tensor, coefficients: dict[str, Tensor], derivatives: dict[str, Tensor], num_frames: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        rates = {name: derivatives[name] for name in coefficients}
+        for name, tensor in coefficients.items():
+            if tensor.ndim > 1:
+                rates[name] = refine(rates[name], self.domain, self.refine)
+        coefficients = self._refined_coefficients(coefficients)
+        velocity, rate = self._refined(velocity), self._refined(derivatives["velocity"])
+        step = self._step.tangent(velocity, coefficients, len(rate))
+        for frame in range(1, num_frames + 1):
+            for _ in range(self.substeps):
+                velocity, rate = step(velocity, rate, *coefficients.values(), *rates.values())
+            on_domain = coarsen(velocity, self.domain, self.refine)
+            _check_finite(on_domain[:, None], self.dt, frame)
+            yield on_domain, coarsen(rate, self.domain, self.refine)
 
     def check_stability(self, velocity: Float[Tensor, "B C *N"], viscosity: float) -> None:
         """Compare the step size with the scheme's limit before any time is spent.
@@ -152,54 +222,69 @@ class Rollout:
     def _coefficients(
         self, velocity: Tensor, viscosity: Tensor, advection: Tensor | None, forcing: Tensor | None
     ) -> dict[str, Tensor]:
-        """What a step takes beside velocity and step size, on the grid that is solved on."""
+        """What a step takes beside the velocity."""
         given = {"viscosity": viscosity, "advection": advection, "forcing": forcing}
         present = {name: tensor for name, tensor in given.items() if tensor is not None}
-        for name, tensor in present.items():
-            if tensor.dtype != velocity.dtype:
-                raise ValueError(f"{name} is {tensor.dtype} and velocity is {velocity.dtype}; give both in one dtype")
-            _check_shape(name, tensor, velocity)
-        spread = [name for name, tensor in present.items() if tensor.ndim > 1]
-        general = [name for name in present if name != "viscosity" or name in spread]
-        if general and not isinstance(self.scheme, GeneralScheme):
-            raise ValueError(
-                f"{type(self.scheme).__name__} solves u_t + (u·∇)u = ν Δu with a ν that is the same everywhere, and "
-                f"takes no {' or '.join(general)}; choose FiniteDifference, FourierSpectral or WENO"
-            )
-        for name in spread:
-            present[name] = refine(present[name], self.domain, self.refine)
+        check_coefficients(present, velocity, self.scheme)
         return present
 
-    def _step_for(
-        self, velocity: Tensor, step_size: Tensor, coefficients: dict[str, Tensor], num_steps: int
-    ) -> "torch.fx.GraphModule | _EagerStep":
-        eager = _EagerStep(self.scheme, self._solved_domain, tuple(coefficients))
+    def _refined_coefficients(self, coefficients: dict[str, Tensor]) -> dict[str, Tensor]:
+        """On the grid that is solved on, where they vary in space."""
+        return {
+            name: refine(tensor, self.domain, self.refine) if tensor.ndim > 1 else tensor
+            for name, tensor in coefficients.items()
+        }
+
+    def _step_for(self, velocity: Tensor, coefficients: dict[str, Tensor], num_steps: int) -> Step:
         if not self._capture:
-            return eager
-        shapes = tuple((name, tuple(tensor.shape)) for name, tensor in coefficients.items())
-        key = (tuple(velocity.shape), velocity.dtype, velocity.device, shapes)
-        if key not in self._graphs:
+            return self._step.eager(velocity, coefficients)
+        if not self._compile and not self._step.has_recorded(velocity, coefficients):
+            key = (tuple(velocity.shape), velocity.dtype, velocity.device, *map(str, coefficients))
             self._num_eager_steps[key] = self._num_eager_steps.get(key, 0) + num_steps
             if self._num_eager_steps[key] < _NUM_STEPS_WORTH_A_CAPTURE:
-                return eager
-            _LOGGER.debug("capturing %s at %s", self.scheme, key)
-            inputs = (velocity, step_size, *coefficients.values())
-            self._graphs[key] = make_fx(eager)(*(tensor.detach().contiguous() for tensor in inputs))
-        return self._graphs[key]
+                return self._step.eager(velocity, coefficients)
+        return self._step.recorded(velocity, coefficients)
+
+    def _frames(
+        self, step: Step, velocity: Tensor, coefficients: dict[str, Tensor], num_frames: int
+    ) -> Iterator[Tensor]:
+        """Frames on the grid of ``domain``."""
+        num_steps = num_frames * self.substeps
+        segment = self._steps_per_segment(num_steps) if torch.is_grad_enabled() else num_steps
+
+        for first in range(0, num_steps, segment):
+            per_step = [tuple(coefficients.values())] * min(segment, num_steps - first)
+            advance = partial(self._advance, step, first)
+            if segment < num_steps:
+                *reached, velocity = recomputed(advance, velocity, per_step)
+            else:
+                *reached, velocity = advance(velocity, per_step)
+            yield from reached
+
+    def _advance(
+        self, step: Step, first: int, velocity: Tensor, per_step: Sequence[Coefficients]
+    ) -> tuple[Tensor, ...]:
+        """The frames reached by the steps that follow the first ``first`` ones, and where they end."""
+        reached = []
+        for number, coefficients in enumerate(per_step, start=first + 1):
+            # Through views, the gradients of one step are added to each other before they are added to those of
+            # others, as they are where a segment is computed anew: both give the same to the bit.
+            velocity = step(velocity.view_as(velocity), *(tensor.view_as(tensor) for tensor in coefficients))
+            if number % self.substeps == 0:
+                reached.append(coarsen(velocity, self.domain, self.refine))
+        return *reached, velocity.view_as(velocity)
+
+    def _steps_per_segment(self, num_steps: int) -> int:
+        if self._checkpoint is False:
+            return num_steps
+        if self._checkpoint is True:
+            return numbers.ceil(numbers.sqrt(num_steps / _STATES_SAVED_PER_STEP))
+        return self._checkpoint
 
 
-def _check_shape(name: str, tensor: Tensor, velocity: Tensor) -> None:
-    batch, components, *cells = velocity.shape
-    allowed = {
-        "viscosity": [(), (batch,), (1, *cells), (batch, *cells)],
-        "advection": [()],
-        "forcing": [(components,), (1, components, *cells), (batch, components, *cells)],
-    }[name]
-    if tuple(tensor.shape) not in allowed:
-        raise ValueError(
-            f"{name} has shape {tuple(tensor.shape)}; for velocity {tuple(velocity.shape)} give one of "
-            f"{', '.join(map(str, dict.fromkeys(allowed)))}: one number, one per trajectory, or one per cell"
-        )
+def _check_num_frames(num_frames: int) -> None:
+    if num_frames < 1:
+        raise ValueError(f"num_frames must be at least 1, got {num_frames}")
 
 
 def _rounded_down(number: float) -> float:
@@ -208,40 +293,12 @@ def _rounded_down(number: float) -> float:
     return numbers.floor(number / unit) * unit
 
 
-class _EagerStep:
-    """One step as a function of plain tensors."""
-
-    def __init__(self, scheme: Scheme, domain: Domain, names: tuple[str, ...]) -> None:
-        self._scheme = scheme
-        self._domain = domain
-        self._names = names
-
-    def __call__(self, velocity: Tensor, step_size: Tensor, *coefficients: Tensor) -> Tensor:
-        given = dict(zip(self._names, coefficients, strict=True))
-        with phi_bridge.like(velocity):
-            field = phi_bridge.to_field(velocity, self._domain)
-            after = self._advance(field, math.wrap(step_size), given)
-            return phi_bridge.to_native(after).contiguous()
-
-    def _advance(self, velocity: Field, dt: math.Tensor, given: dict[str, Tensor]) -> Field:
-        viscosity = phi_bridge.wrap_viscosity(given["viscosity"], self._domain)
-        if not isinstance(self._scheme, GeneralScheme):
-            return self._scheme.step(velocity, viscosity, dt)
-        deficit = None
-        if given["viscosity"].ndim > 1:
-            largest = math.max(viscosity, math.spatial)
-            viscosity, deficit = largest, viscosity - largest
-        advection = math.wrap(given["advection"]) if "advection" in given else None
-        forcing = phi_bridge.wrap_forcing(given["forcing"], self._domain) if "forcing" in given else None
-        return self._scheme.advance(velocity, Equation(viscosity, deficit, advection, forcing), dt)
-
-
-def _check_finite(frames: Float[Tensor, "B T C *N"], dt: float) -> None:
+def _check_finite(frames: Float[Tensor, "B T C *N"], dt: float, first: int = 1) -> None:
     finite: Bool[Tensor, "B T"] = torch.isfinite(frames).flatten(2).all(dim=2)
     if bool(finite.all()):
         return
     trajectory = int((~finite).any(dim=1).nonzero()[0])
-    frame = int((~finite[trajectory]).nonzero()[0]) + 1
+    frame = int((~finite[trajectory]).nonzero()[0]) + first
     num_bad = int((~finite).any(dim=1).sum())
     raise DivergedError(
         f"the rollout is not finite in {num_bad} of {len(frames)} trajectories, first in trajectory {trajectory} at "
