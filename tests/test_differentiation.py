@@ -108,7 +108,7 @@ FORWARD += [
     pytest.param(scheme, dimension, marks=pytest.mark.slow)
     for scheme in (FiniteDifference(6), FourierSpectral(), WENO(), MacCormack(), SemiLagrangian())
     for dimension in (1, 2)
-    if (scheme, dimension) not in FORWARD
+    if (scheme, dimension) not in [*FORWARD, (WENO(), 2)]  # whose derivative takes half a minute to capture
 ]
 
 
