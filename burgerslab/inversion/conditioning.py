@@ -12,11 +12,17 @@ from burgerslab.inversion.objective import Objective
 
 # Of the largest curvature: what the data do not tell is not blown up further.
 _SMALLEST = 1e-10
+# Free numbers are of order 1. Where the start tells little of one (a viscosity while nothing is advected), its
+# curvature asks for a first step of many orders of magnitude, from which the solver needs long to come back.
+_LARGEST_SCALE = 1.0
 
 
 @dataclass(frozen=True)
 class Conditioning:
     """shared = s · y_shared and own = L⁻ᵀ y_own - G (shared - origin): in y the objective has unit curvature.
+
+    Or less: s is 1 at most, so that the first step, which scipy takes as long as the gradient, changes no shared
+    number by more than √2, be its curvature ever so small.
 
     Shared numbers are scaled alone, so that their bounds stay bounds. Those of a trajectory are turned and sheared: a
     step in a shared number takes along what they would best change by. Where they have bounds, too, they are scaled
@@ -38,9 +44,7 @@ class Conditioning:
     def of(cls, curvature: ArrowMatrix, objective: Objective, flat: Float[Tensor, " N"]) -> "Conditioning":
         """From the curvature of the objective at some free numbers."""
         origin, own = objective.split(flat)
-        diagonal = curvature.shared.diagonal()
-        floor = _SMALLEST * float(diagonal.max()) if len(diagonal) else 0.0
-        scale = diagonal.clamp_min(max(floor, 1e-300)).rsqrt()
+        scale = curvature.shared.diagonal().clamp_min(_LARGEST_SCALE**-2).rsqrt()
         if any(bound is not None for pair in objective.bounds()[objective.num_shared :] for bound in pair):
             curvature = curvature.with_all_but_own_diagonal_removed()
         largest = curvature.own.diagonal(dim1=1, dim2=2).amax(dim=1) if own.shape[1] else own.sum(dim=1)
