@@ -1,5 +1,8 @@
 """How the misfit of windows changes with each free number, by forward-mode differentiation."""
 
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -7,58 +10,93 @@ from torch.autograd import forward_ad
 
 from burgerslab.inversion.objective import Batch, Free, Objective
 
-# Values of the copies of a chunk that are followed at once, one copy for each direction.
+# Values of all directions of a chunk that are followed at once.
 _MOST_VALUES = 2_000_000
+
+Tangents = dict[str, Tensor]
+"""By name, the shape of the coefficient after a leading axis of directions."""
 
 
 def sensitivities(objective: Objective, own: Free, batch: Batch) -> dict[str, Float[Tensor, "Q B S C *N"]]:
     """∂ residual / ∂ free number, for the windows of a chunk.
 
     A free number that a trajectory has of its own changes the windows of that trajectory alone: all trajectories
-    follow their number q at once. Memory does not grow with the number of steps.
+    follow their number q at once. Many numbers are followed in one rollout, along as many directions. Memory does not
+    grow with the number of steps.
 
     Args:
         objective: The misfit.
         own: Where the derivative is taken, from `Objective.select`.
         batch: The chunk, float64.
+
+    Raises:
+        ValueError: If a coefficient that is learned does not change the rollout.
     """
-    result = {}
-    for name, values in own.items():
-        num_free = values.shape[-1]
-        if objective.learnables[name].per_trajectory:
-            size = max(1, _MOST_VALUES // batch["target"].numel())
-            groups = [range(first, min(num_free, first + size)) for first in range(0, num_free, size)]
-            result[name] = torch.cat([_along_copies(objective, own, batch, name, group) for group in groups])
-        else:
-            result[name] = torch.stack([_along(objective, own, batch, name, q) for q in range(num_free)])
+    device = batch["target"].device
+    coefficients = {"viscosity": batch["viscosity"], "initial_state": batch["initial"]}
+    tangents: Tangents = {}
+    for name, learnable in objective.learnables.items():
+        coefficients[name] = learnable.coefficient(own[name], objective.problem).detach().to(device)
+        rows = [_tangent(objective, own, name, q) for q in range(own[name].shape[-1])]
+        tangents[name] = torch.stack(rows).to(device)
+    numbers = [(name, q) for name, rows in tangents.items() for q in range(len(rows))]
+    num_groups = math.ceil(len(numbers) / max(1, _MOST_VALUES // batch["initial"].numel()))
+    size = math.ceil(len(numbers) / num_groups)  # alike, since a step is recorded for each size
+    parts = [
+        _followed(objective, coefficients, _directions(coefficients, tangents, numbers[first : first + size], size))
+        for first in range(0, len(numbers), size)
+    ]
+    frames = torch.cat(parts)[: len(numbers)]
+    if "mask" in batch:
+        frames = torch.where(batch["mask"], frames, 0.0)
+    if not objective.learns_initial_state:
+        frames = frames[:, :, 1:]
+    return dict(zip(tangents, frames.split([len(rows) for rows in tangents.values()]), strict=True))
+
+
+def _tangent(objective: Objective, own: Free, name: str, direction: int) -> Float[Tensor, "*V"]:
+    """∂ coefficient / ∂ one free number, of all trajectories at once where each has its own."""
+    along = torch.zeros_like(own[name])
+    along[..., direction] = 1.0
+    with torch.no_grad(), forward_ad.dual_level():
+        dual = forward_ad.make_dual(own[name], along)
+        tangent = forward_ad.unpack_dual(objective.learnables[name].coefficient(dual, objective.problem)).tangent
+    if tangent is None:
+        raise ValueError(f"{name} does not depend on its free number {direction}; make its coefficient do so")
+    return tangent
+
+
+def _directions(
+    coefficients: Mapping[str, Tensor], tangents: Tangents, numbers: Sequence[tuple[str, int]], size: int
+) -> Tangents:
+    """Directions along some free numbers, filled up with zeros."""
+    result = {name: coefficients[name].new_zeros(size, *coefficients[name].shape) for name in tangents}
+    for row, (name, q) in enumerate(numbers):
+        result[name][row] = tangents[name][q]
     return result
 
 
-def _along(objective: Objective, own: Free, batch: Batch, name: str, direction: int) -> Tensor:
-    """Along one free number that all trajectories share."""
-    tangent = torch.zeros_like(own[name])
-    tangent[direction] = 1.0
-    return _derivative(objective, own, batch, name, tangent)
-
-
-def _along_copies(objective: Objective, own: Free, batch: Batch, name: str, directions: range) -> Tensor:
-    """Along free numbers that each trajectory has of its own, in copies of the windows, one for each."""
-    num_copies, num_windows = len(directions), len(batch["target"])
-    copies = {key: values.repeat(num_copies, *(1,) * (values.ndim - 1)) for key, values in batch.items()}
-    repeated = {
-        key: values.repeat(num_copies, 1) if objective.learnables[key].per_trajectory else values
-        for key, values in own.items()
-    }
-    tangent = torch.zeros_like(repeated[name])
-    for copy, direction in enumerate(directions):
-        tangent[copy * num_windows : (copy + 1) * num_windows, direction] = 1.0
-    return _derivative(objective, repeated, copies, name, tangent).unflatten(0, (num_copies, num_windows))
-
-
-def _derivative(objective: Objective, own: Free, batch: Batch, name: str, tangent: Tensor) -> Tensor:
-    with torch.no_grad(), forward_ad.dual_level():
-        dual = {**own, name: forward_ad.make_dual(own[name], tangent)}
-        derivative = forward_ad.unpack_dual(objective.residual(dual, batch)).tangent
-    if derivative is None:
-        raise ValueError(f"the rollout does not depend on {name}; its scheme must be differentiable")
-    return derivative
+def _followed(
+    objective: Objective, coefficients: Mapping[str, Tensor], directions: Tangents
+) -> Float[Tensor, "K B T C *N"]:
+    """Derivatives of the frames, of the initial one too."""
+    given = dict(coefficients)
+    initial = given.pop("initial_state")
+    size = len(next(iter(directions.values())))
+    first = directions.get("initial_state", initial.new_zeros(size, *initial.shape))
+    along = {name: tangent for name, tangent in directions.items() if name != "initial_state"}
+    rollout, num_steps = objective.rollout, objective.problem.num_steps
+    if rollout.scheme.capturable:
+        along["velocity"] = first
+        stream = rollout.sensitivities(initial, num_frames=num_steps, directions=along, **given)
+        later: Iterable[Tensor] = (derivatives for _, derivatives in stream)
+        return torch.stack([first, *later], dim=2)
+    rows = []
+    with torch.no_grad():
+        for row in range(size):
+            with forward_ad.dual_level():
+                duals = {name: forward_ad.make_dual(given[name], tangent[row]) for name, tangent in along.items()}
+                start = forward_ad.make_dual(initial, first[row])
+                frames = rollout(start, num_frames=num_steps, **{**given, **duals})
+                rows.append(forward_ad.unpack_dual(frames).tangent)
+    return torch.cat([first[:, :, None], torch.stack(rows)], dim=2)
