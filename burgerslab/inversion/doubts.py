@@ -17,7 +17,7 @@ class InversionWarning(UserWarning):
 
 
 def doubts(
-    objective: Objective, flat: Float[Tensor, " P"], found: dict[str, Estimate], posterior: Posterior
+    objective: Objective, flat: Float[Tensor, " P"], found: dict[str, Estimate], posterior: Posterior, converged: bool
 ) -> list[str]:
     """All that apply.
 
@@ -26,12 +26,13 @@ def doubts(
         flat: Free numbers at the optimum.
         found: Estimates there.
         posterior: Their covariances.
+        converged: Whether the solve did; else its residual tells nothing of the data.
     """
     return [
         *_unresolved(objective, found),
         *_undetermined(found),
         *_at_bounds(objective, flat),
-        *_noisy_first_frames(objective, posterior),
+        *(_noisy_first_frames(objective, posterior) if converged else []),
     ]
 
 

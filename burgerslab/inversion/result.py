@@ -94,7 +94,8 @@ class InversionResult:
         error = self.relative_error(name)
         if error is not None:
             truth = torch.ones(()) if name == "advection" else self.true[: error.numel()]
-            row |= {"true": truth.tolist(), "relative_error": error.tolist()}
+            shape = estimate.value.shape
+            row |= {"true": truth.reshape(shape).tolist(), "relative_error": error.reshape(shape).tolist()}
         return row
 
 
@@ -132,7 +133,7 @@ def summarise(
         noise_std=posterior.noise_std,
         objective=solution.objective * scaled.unit,
         solution=solution,
-        warnings=doubts(objective, flat, found, posterior),
+        warnings=doubts(objective, flat, found, posterior, solution.converged),
     )
 
 
