@@ -193,12 +193,20 @@ def suitable_rollout(
         scheme: Space-time discretisation.
         substeps: Solver steps per frame; None takes the fewest that are accurate in time.
         refine: As in `Rollout`.
+
+    Raises:
+        ValueError: If steps with ``substeps`` would be unstable.
     """
+    guesses = {it.name: it.coefficient(it.free_start(problem), problem) for it in learnables}
+    viscosity = max(float(problem.viscosity.max()), float(guesses.get("viscosity", torch.zeros(1)).max()))
+    fastest = max(1.0, float(guesses.get("advection", torch.ones(())).abs()))
+    speed = [fastest * along for along in problem.speed]
+    limit = scheme.largest_stable_step(problem.domain.refined(refine), speed, viscosity)
     if substeps is None:
-        guesses = {it.name: it.coefficient(it.free_start(problem), problem) for it in learnables}
-        viscosity = max(float(problem.viscosity.max()), float(guesses.get("viscosity", torch.zeros(1)).max()))
-        fastest = max(1.0, float(guesses.get("advection", torch.ones(())).abs()))
-        speed = [fastest * along for along in problem.speed]
-        limit = scheme.largest_stable_step(problem.domain.refined(refine), speed, viscosity)
         substeps = max(1, math.ceil(problem.dt / (_FRACTION_OF_STABLE_STEP * limit)))
+    elif substeps * limit < problem.dt:
+        raise ValueError(
+            f"model.substeps {substeps} makes steps of {problem.dt / substeps:.3g}, but {scheme} is stable up to "
+            f"{limit:.3g}: leave model.substeps out, or set it to {math.ceil(problem.dt / limit)} or more"
+        )
     return Rollout(scheme, problem.domain, problem.dt, substeps, refine)
