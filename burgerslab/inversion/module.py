@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities.rank_zero import rank_zero_warn
 from torch import Tensor
 
@@ -78,6 +79,8 @@ class Inversion(Solvable):
         names = [learnable.name for learnable in learnable_parameters]
         if len(set(names)) < len(names):
             raise ValueError(f"model.learnable_parameters names a coefficient twice: {', '.join(names)}")
+        if refine < 1:
+            raise ValueError(f"model.refine must be at least 1, got {refine}")
         if noise_std is not None and not noise_std > 0:
             raise ValueError(f"model.noise_std must be positive, got {noise_std}")
         if interaction_weight != "balanced" and not interaction_weight >= 0:
@@ -260,7 +263,9 @@ class Inversion(Solvable):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Roll out whole validation trajectories and log the mean error, once there is something to roll out with."""
-        if self.trainer.sanity_checking or not self.forecasts_any_trajectory:
+        if self.trainer.sanity_checking:
+            return
+        if self.trainer.state.fn == TrainerFn.FITTING and not self.forecasts_any_trajectory:
             return
         batch = in_float64(batch)
         prediction = self.rollout(batch["initial"], batch["target"].shape[1], viscosity=batch["viscosity"])
@@ -292,16 +297,27 @@ class Inversion(Solvable):
         super().on_save_checkpoint(checkpoint)
         if self.description is not None and self.objective is not None:
             checkpoint["description"] = self.description.to_dict()
-            checkpoint["inversion"] = {"problem": self.objective.problem.to_dict(), "history": self.history}
+            checkpoint["inversion"] = {
+                "learnable_parameters": self.problem()["model.learnable_parameters"],
+                "problem": self.objective.problem.to_dict(),
+                "history": self.history,
+            }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the facts of the data, and make room for the free numbers.
 
         Raises:
-            ValueError: If it is not the checkpoint of an inversion.
+            ValueError: If it is not the checkpoint of an inversion, or one with other parameters: its free numbers
+                count from their initial guesses.
         """
         if "inversion" not in checkpoint:
             raise ValueError("the checkpoint was not written by an Inversion; choose one from an inversion's run")
+        fitted, here = checkpoint["inversion"]["learnable_parameters"], self.problem()["model.learnable_parameters"]
+        if fitted != here:
+            raise ValueError(
+                f"ckpt_path: the checkpoint is of model.learnable_parameters {fitted}, but here they are {here}. Use "
+                "the config.yaml in the folder of the run that wrote it"
+            )
         super().on_load_checkpoint(checkpoint)
         self.description = DataDescription.from_dict(checkpoint["description"])
         self.history = list(checkpoint["inversion"]["history"])

@@ -258,7 +258,7 @@ class Surrogate(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the facts of the data, and make room for their statistics."""
-        if "description" not in checkpoint:
+        if "description" not in checkpoint or not checkpoint["state_dict"].keys() >= set(_STATISTICS):
             raise ValueError("the checkpoint was not written by a Surrogate; choose one from a surrogate's run")
         self.description = DataDescription.from_dict(checkpoint["description"])
         for name in _STATISTICS:
