@@ -198,14 +198,14 @@ def test_every_config_runs(config, tmp_path):
         "--data.simulation.num_frames=3",
         f"--data.simulation.domain.resolution={[16] * dimension}",
         "--data.num_predict_steps=1",
-        "--model.network.filters=4",
-        "--model.network.levels=1",
         "--data.batch_size=1",
         "--data.pin_memory=false",
         "--trainer.fast_dev_run=true",
         "--trainer.accelerator=cpu",
         f"--trainer.default_root_dir={tmp_path / 'runs'}",
     ]
+    if "network" in settings["model"]:
+        small += ["--model.network.filters=4", "--model.network.levels=1"]
     assert main(["fit", "--config", str(config), *small]) == 0
     assert Store(tmp_path / "store.zarr").layout.num_trajectories == 3
     assert not (tmp_path / "runs").exists()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import burgerslab
 
 COMMANDS = {
-    "fit": "train a model on a store, which is simulated first if it is missing, then test it",
+    "fit": "train a surrogate or solve an inversion on a store, which is simulated if it is missing; then test it",
     "validate": "roll out a checkpoint over the validation trajectories",
     "test": "roll out a checkpoint over the test trajectories; write metrics.json and a figure",
     "predict": "write a checkpoint's rollouts of the test trajectories to a store",
@@ -85,7 +85,7 @@ def _usage() -> str:
         [
             "usage: burgerslab COMMAND [--config FILE] [--print_config] [--help] [options]",
             "",
-            "Surrogates of the Burgers equation: simulate, train, test.",
+            "Surrogates and inversions of the Burgers equation: simulate, train, solve, test.",
             "",
             *lines,
             "",

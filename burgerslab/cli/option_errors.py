@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import re
+import sys
 from collections.abc import Collection, Iterable
 
 from jsonargparse import ArgumentParser
@@ -23,6 +24,7 @@ _NOISE = (
 _KEY = re.compile(r'^Parser key "([^"]+)":\s*')
 _CLASS = re.compile(r"^Problem with given class_path '([^']+)':\s*")
 _EXPECTED = re.compile(r"^Expected an? (.+?)(?:\. Got value: (.*))?$")
+_NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)")
 _GIVEN = re.compile(r"^\s*Given value: (?!\w+\(|\{)(.{1,60})$", re.MULTILINE)
 _UNKNOWN = re.compile(r"(?:(?:Group '([^']+)' )?does not accept option|Option|Key) '([^']+)'(?: is not accepted)?")
 _STRAY = re.compile(r"unrecognized arguments: --?([\w.]+)")
@@ -55,7 +57,9 @@ def shorten(message: str, known_options: Collection[str]) -> str:
             given = given or match[2] or ""
         elif text not in complaints:
             complaints.append(text)
-    if expected:
+    if named := _NO_CLASS.search(message) if set(expected) == {"a class_path"} else None:
+        complaints.append(f"there is no class {named[1]!r}{_meant(named[1], _class_names())}")
+    elif expected:
         given = given or next(iter(_GIVEN.findall(message)), "")
         complaints.append(f"expected {' or '.join(dict.fromkeys(expected))}" + (f", got {given}" if given else ""))
     short = "; ".join(_explained(complaint, owner, known_options) for complaint in complaints)
@@ -90,6 +94,12 @@ def _meant(name: str, candidates: Iterable[str]) -> str:
         first_words = sorted({candidate.split(".")[0] for candidate in candidates})
         near = difflib.get_close_matches(name.split(".")[0], first_words, 1, 0.6)
     return f". Did you mean {near[0]!r}?" if near else ""
+
+
+def _class_names() -> set[str]:
+    """Public classes of this package's layers, as far as they are imported."""
+    layers = [module for name, module in sys.modules.items() if re.fullmatch(r"burgerslab\.\w+", name)]
+    return {name for layer in layers for name, value in vars(layer).items() if isinstance(value, type)}
 
 
 def _options_of(class_path: str) -> set[str]:

@@ -1,9 +1,14 @@
 """Warnings and log lines of other packages that say nothing to the user of this one."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import burgerslab
 
 
 @contextmanager
@@ -38,6 +43,7 @@ def quiet(trained_elsewhere: bool = False) -> Iterator[None]:
         # Lightning 2.6 calls methods of jsonargparse by their old names.
         for message in ("By default only one Jsonargparse", "``instantiate_classes`` was", "skip_none parameter was"):
             warnings.filterwarnings("ignore", rf"\s*{message}", DeprecationWarning)
+        warnings.showwarning = _show
         # PhiFlow 3.4 calls PhiML functions by their old names.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"phi(ml)?\b")
         logger.addFilter(_is_no_advertisement)
@@ -45,6 +51,20 @@ def quiet(trained_elsewhere: bool = False) -> Iterator[None]:
             yield
         finally:
             logger.removeFilter(_is_no_advertisement)
+
+
+def _show(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """One line for a warning of this package, which is about the run; that of others says where it comes from."""
+    own = filename.startswith(str(Path(burgerslab.__file__).parent))
+    text = f"warning: {message}\n" if own else warnings.formatwarning(message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
 
 
 def _is_no_advertisement(record: logging.LogRecord) -> bool:

@@ -2,32 +2,25 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from jsonargparse import SUPPRESS
-from lightning.pytorch.callbacks import (
-    Callback,
-    Checkpoint,
-    ModelCheckpoint,
-    ProgressBar,
-    RichProgressBar,
-    WeightAveraging,
-)
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.trainer.states import TrainerStatus
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from burgerslab.cli.default_callbacks import default_callbacks
 from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, ShortErrors, with_default_classes
 from burgerslab.cli.quiet import quiet
 from burgerslab.data import BurgersDataModule, Store, StoreError
 from burgerslab.data.store_resolution import peclet_numbers
-from burgerslab.evaluation import PredictionWriter, TestReport
+from burgerslab.inversion import Inversion
 from burgerslab.physics import explain_under_resolution
 from burgerslab.surrogate import Surrogate
 
@@ -38,6 +31,8 @@ _VERSION_VARIABLE = "BURGERSLAB_RUN_VERSION"
 _NETWORK = "model.init_args.network.init_args"
 _FACTS = ("in_channels", "out_channels", "dimension")
 _NUM_LOOKED_AT = 8
+_OWN_MODELS = ("burgerslab.surrogate.Surrogate", "burgerslab.inversion.Inversion")
+_ON_BEST = "; best.ckpt will be the best of the epochs from here on"
 _PART_OF = {"validate": "val", "test": "test", "predict": "test"}
 
 
@@ -68,15 +63,19 @@ class TrainingCLI(LightningCLI):
         parser.set_defaults(DEFAULT_CLASSES)
         for fact in _FACTS:
             parser.link_arguments(f"data.{fact}", f"{_NETWORK}.{fact}", apply_on="instantiate")
-        hidden = "Whether to test the best checkpoint in the end." if self.command == "fit" else SUPPRESS
+        hidden = (
+            "Whether to test the best checkpoint, or the solution of an inversion, in the end."
+            if self.command == "fit"
+            else SUPPRESS
+        )
         parser.add_argument("--test_after_fit", type=bool, default=True, help=hidden)
 
     def before_instantiate_classes(self) -> None:
         """Look at what can be told from names alone, before anything is loaded or simulated."""
         classes = {name: self._get(self.config, name)["class_path"] for name in DEFAULT_CLASSES}
-        surrogate, datamodule = (DEFAULT_CLASSES[name]["class_path"] for name in ("model", "data"))
-        if classes["model"] == surrogate and classes["data"] != datamodule:
-            raise ValueError(f"{surrogate} learns from {datamodule} only, got data: {classes['data']}")
+        datamodule = DEFAULT_CLASSES["data"]["class_path"]
+        if classes["model"] in _OWN_MODELS and classes["data"] != datamodule:
+            raise ValueError(f"{classes['model']} learns from {datamodule} only, got data: {classes['data']}")
         path = self._get(self.config, "ckpt_path")
         if path is None or "://" in str(path) or str(path).startswith("registry"):
             return
@@ -98,10 +97,8 @@ class TrainingCLI(LightningCLI):
                 )
         if isinstance(self.model, Surrogate):  # before a store is simulated for a network that does not fit
             self.model.check_network(self.datamodule.description)
-        if self.command != "fit" and isinstance(self.model, Surrogate) and not self._get(self.config, "ckpt_path"):
-            raise ValueError(
-                f"{self.command} needs a trained surrogate: give --ckpt_path=RUN/checkpoints/best.ckpt of a fit"
-            )
+        if self.command != "fit" and not self._get(self.config, "ckpt_path"):
+            self._require_checkpoint()
         part = _PART_OF.get(self.command)
         if part is not None and not self._has_trajectories(part):
             raise ValueError(
@@ -120,7 +117,12 @@ class TrainingCLI(LightningCLI):
             ]
         callbacks = options["callbacks"] or []
         callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
-        kwargs["callbacks"] = [*callbacks, *self._default_callbacks(callbacks, options)]
+        default = default_callbacks(
+            self.model, callbacks, options, self.command == "fit", self._has_trajectories("val")
+        )
+        kwargs["callbacks"] = [*callbacks, *default]
+        if isinstance(self.model, Inversion):
+            kwargs |= _options_of_a_solve(self.model, options)
         return super().instantiate_trainer(default_root_dir=root, **kwargs)
 
     def before_fit(self) -> None:
@@ -128,23 +130,34 @@ class TrainingCLI(LightningCLI):
         if not self.trainer.is_global_zero:
             return
         if path := self._get(self.config, "ckpt_path"):
-            print(f"resumed from {path}; best.ckpt will be the best of the epochs from here on")
+            is_inversion = isinstance(self.model, Inversion)
+            print(f"resumed from {path}{'' if is_inversion else _ON_BEST}")
         if isinstance(self.datamodule, BurgersDataModule):
             _warn_of_under_resolution(self.datamodule.store_path)
 
     def after_fit(self) -> None:
         """Test the best checkpoint, so that one command ends with numbers and a figure."""
         trainer = self.trainer
-        if not self._get(self.config, "test_after_fit", False) or trainer.state.status != TrainerStatus.FINISHED:
+        if trainer.state.status != TrainerStatus.FINISHED:
+            return
+        checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+        if isinstance(self.model, Inversion):  # which stands at its solution, whatever a checkpoint is of
+            checkpoint = None
+            if self.model.result is not None:
+                _keep_solution(trainer)
+        if not self._get(self.config, "test_after_fit", False):
             return
         if not self._has_trajectories("test") or not is_overridden("test_step", self.model):
             return
-        best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+        if isinstance(self.model, Inversion) and (reason := _reason_not_to_test(self.model)):
+            if trainer.is_global_zero:
+                print(f"no test: {reason}")
+            return
         callbacks = trainer.callbacks
         # It would load the weights to train on with, instead of their average, which is what the checkpoint offers.
         trainer.callbacks = [callback for callback in callbacks if not isinstance(callback, WeightAveraging)]
         with quiet(trained_elsewhere=True):
-            trainer.test(self.model, datamodule=self.datamodule, ckpt_path=best or None, verbose=False)
+            trainer.test(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False)
         trainer.callbacks = callbacks
 
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
@@ -160,26 +173,44 @@ class TrainingCLI(LightningCLI):
     def _has_trajectories(self, part: str) -> bool:
         return not isinstance(self.datamodule, BurgersDataModule) or len(self.datamodule.trajectories_of(part)) > 0
 
-    def _default_callbacks(self, given: Sequence[Callback], options: Mapping[str, Any]) -> list[Callback]:
-        """The package's callbacks, but for those of whose kind the config has one."""
-        callbacks: list[Callback] = [TestReport(), PredictionWriter()]
-        if self.command == "fit" and options["enable_checkpointing"] is not False and not options["fast_dev_run"]:
-            validated = self._has_trajectories("val") and options["limit_val_batches"] != 0
-            callbacks += _checkpoints(validated and isinstance(self.model, Surrogate))
-        if options["enable_progress_bar"] is not False:
-            callbacks.append(RichProgressBar(leave=False))
-        kinds = (Checkpoint, ProgressBar, TestReport, PredictionWriter)
-        taken = tuple(kind for kind in kinds if any(isinstance(callback, kind) for callback in given))
-        return [callback for callback in callbacks if not isinstance(callback, taken)]
+    def _require_checkpoint(self) -> None:
+        """Of a model of this package; others may need none."""
+        for kind, name, file in ((Surrogate, "surrogate", "best"), (Inversion, "inversion", "last")):
+            if isinstance(self.model, kind):
+                raise ValueError(
+                    f"{self.command} needs a trained {name}: give --ckpt_path=RUN/checkpoints/{file}.ckpt of a fit"
+                )
 
 
-def _checkpoints(with_validation: bool) -> list[Callback]:
-    """The best weights and the last ones; only the last where nothing tells which are best."""
-    # At the end of an epoch, so that a resumed run goes on bit by bit. One callback would not do: with a monitor,
-    # Lightning writes the last checkpoint only together with a new best one.
-    each_epoch = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    last = ModelCheckpoint(filename="last", **each_epoch)
-    return [ModelCheckpoint(filename="best", monitor="val/nrmse", **each_epoch), last] if with_validation else [last]
+def _options_of_a_solve(model: Inversion, options: dict[str, Any]) -> dict[str, Any]:
+    """Options of the Trainer that are others by default than when a network is trained."""
+    defaults = {}
+    if options["enable_model_summary"] is None:  # a table of networks, of which there are none
+        defaults["enable_model_summary"] = False
+    if options["max_epochs"] is None and options["max_steps"] == -1:
+        defaults["max_epochs"] = model.solver.max_iterations + 1  # so that it is the solver that gives up
+    return defaults
+
+
+def _reason_not_to_test(model: Inversion) -> str | None:
+    """Why an inversion has nothing to roll out with, if so."""
+    if model.result is None:
+        return "the fit ended before its first iteration"
+    if not model.forecasts_any_trajectory:
+        return "what was learned holds for the fitted trajectories only"
+    return None
+
+
+def _keep_solution(trainer: pl.Trainer) -> None:
+    """A last checkpoint of a solve that had nothing left to do, so that no iteration has written one."""
+    folder = getattr(trainer.checkpoint_callback, "dirpath", None)
+    if folder is None or trainer.fast_dev_run:
+        return
+    path = Path(folder) / "last.ckpt"
+    if not path.exists():
+        trainer.save_checkpoint(path)
+    if trainer.is_global_zero:
+        print(f"checkpoint: {path}")
 
 
 def _warn_of_under_resolution(path: Path) -> None:

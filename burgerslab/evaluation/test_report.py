@@ -121,7 +121,7 @@ class TestReport(Callback):
             description.domain.extent,
             {forecast: np.pad(by_metric["nrmse"], ((0, 0), (1, 0))) for forecast, by_metric in stacked.items()},
             ylabel="nRMSE",
-            name="surrogate",
+            name=forecasts[0],
         )
         figure.savefig(folder / "test.png", dpi=110)
         _print_places(folder, document["checkpoint"])
