@@ -1,0 +1,136 @@
+"""Inversions that are broken off, resumed, shared between processes, stopped early and begun again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+
+from burgerslab.cli import main
+from tests.small_inversion import CONFIG, VISCOSITY, fit, learned, make
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    path = tmp_path_factory.mktemp("exact") / "store.zarr"
+    make(path)
+    return path
+
+
+def process(*arguments):
+    """A Python process in the root of the repository, where a Ctrl-C arrives."""
+    root = Path(__file__).parents[1]
+    return subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
+    )
+
+
+def command(store, folder, *options):
+    config = folder / "config.yaml"
+    folder.mkdir(exist_ok=True)
+    config.write_text(CONFIG.format(store=store))
+    return ["fit", f"--config={config}", f"--trainer.default_root_dir={folder}", "--test_after_fit=false", *options]
+
+
+def written(folder):
+    found = json.loads((folder / "version_0" / "inversion.json").read_text())
+    assert found.pop("wall_time") > 0
+    return found
+
+
+@pytest.mark.slow
+def test_a_run_that_is_broken_off_in_an_evaluation_resumes_to_the_same_result(store, tmp_path):
+    assert main(command(store, tmp_path / "whole")) == 0
+    expected = written(tmp_path / "whole")
+    assert expected["parameters"]["viscosity"]["true"] == VISCOSITY
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        folder, again = tmp_path / f"broken{number}", tmp_path / f"again{number}"
+        stop = ["--trainer.callbacks+=tests.small_inversion.SendSignal", "--trainer.callbacks.after=3"]
+        broken = process("burgerslab", *command(store, folder, *stop, f"--trainer.callbacks.number={int(number)}"))
+        assert broken.returncode == code, broken.stderr
+        assert not (folder / "version_0" / "inversion.json").exists()
+        last = folder / "version_0" / "checkpoints" / "last.ckpt"
+        assert torch.load(last, weights_only=True)["solve"]["num_iterations"] == 3
+        assert main(command(store, again, f"--ckpt_path={last}")) == 0
+        assert written(again) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sliding", "initial_state"])
+def test_two_processes_find_what_one_does(store, tmp_path, name):
+    (tmp_path / "store.zarr").symlink_to(store)
+    learnables, changes = learned(name)
+    alone = fit(store, learnables, **changes)
+    done = process("tests.small_inversion", tmp_path, name)
+    assert done.returncode == 0, done.stderr
+    ends = [torch.load(tmp_path / f"{name}{rank}.pt") for rank in range(2)]
+    assert torch.equal(ends[0][0], ends[1][0])
+    torch.testing.assert_close(ends[0][0], alone.free, rtol=1e-10, atol=1e-10)
+    one, two = alone.result.to_dict(), ends[0][1]
+    assert two["evaluations"] == one["evaluations"]
+    for part in ("estimate", "std"):
+        ours, theirs = (each["parameters"]["viscosity"][part] for each in (two, one))
+        assert ours == pytest.approx(theirs, rel=1e-8)
+    assert two["noise_std"] == pytest.approx(one["noise_std"], rel=1e-8)
+    assert two["parameters"]["viscosity"]["true"] == VISCOSITY
+    assert "UserWarning" not in done.stderr
+
+
+class Clock(Callback):
+    """Time that passes ten seconds at a time, with every iteration."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.now += 10.0
+
+
+def test_max_time_ends_a_solve_at_its_last_point(store, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("lightning.pytorch.callbacks.timer.time", SimpleNamespace(monotonic=clock.monotonic))
+    found = fit(store, callbacks=[clock], trainer={"max_time": {"seconds": 25}})
+    assert found.result.solution.message == "stopped by trainer.max_time"
+    assert found.result.solution.num_iterations == len(found.history) == 3
+    assert not found.result.solution.converged
+    assert float(found.coefficients()["viscosity"]) == found.history[-1]["viscosity"]
+
+
+def test_early_stopping_ends_a_solve_at_its_last_point(store):
+    stop = EarlyStopping("train/objective", stopping_threshold=1e-3)
+    found = fit(store, callbacks=[stop])
+    objectives = [row["objective"] for row in found.history]
+    assert found.result.solution.message == "stopped by EarlyStopping on train/objective"
+    assert objectives[-1] < 1e-3 <= min(objectives[:-1])
+    assert not found.result.solution.converged
+
+
+def test_fast_dev_run_is_one_iteration(store):
+    found = fit(store, trainer={"fast_dev_run": True})
+    assert found.result.solution.num_iterations == len(found.history) == 1
+
+
+def test_a_second_fit_begins_where_the_first_has_ended(store):
+    first = fit(store)
+    found = first.free.clone()
+    assert first.result.solution.num_evaluations > 3
+    again = fit(store, module=first)
+    assert again.result.solution.num_evaluations <= 3
+    torch.testing.assert_close(again.free, found, rtol=0, atol=1e-7)
+    assert float(again.coefficients()["viscosity"]) == pytest.approx(VISCOSITY, rel=2e-3)
