@@ -101,6 +101,10 @@ class Objective:
             name: values[rows] if self.learnables[name].per_trajectory else values for name, values in free.items()
         }
 
+    def coefficients(self, own: Free) -> dict[str, Tensor]:
+        """The learned coefficients in physical units, from the free numbers of a chunk."""
+        return {name: it.coefficient(own[name], self.problem) for name, it in self.learnables.items()}
+
     def frames(self, own: Free, batch: Batch) -> Float[Tensor, "B T C *N"]:
         """Frames of the windows of a chunk, the initial one included, units L/T.
 
@@ -108,16 +112,23 @@ class Objective:
             own: Free numbers from `select`.
             batch: The chunk, float64.
         """
+        return self.frames_with(self.coefficients(own), batch)
+
+    def frames_with(self, coefficients: Mapping[str, Tensor], batch: Batch) -> Float[Tensor, "B T C *N"]:
+        """`frames` with given coefficients; others are those of the data."""
         given: dict[str, Tensor] = {"viscosity": batch["viscosity"], "initial_state": batch["initial"]}
-        for name, learnable in self.learnables.items():
-            given[name] = learnable.coefficient(own[name], self.problem).to(batch["initial"].device)
+        given |= {name: value.to(batch["initial"].device) for name, value in coefficients.items()}
         initial = given.pop("initial_state")
         return torch.cat([initial[:, None], self.rollout(initial, num_frames=self.problem.num_steps, **given)], dim=1)
 
     def residual(self, own: Free, batch: Batch) -> Float[Tensor, "B S C *N"]:
         """Rollout minus data where there are data, else 0; without the initial frame where that is not learned."""
+        return self.residual_with(self.coefficients(own), batch)
+
+    def residual_with(self, coefficients: Mapping[str, Tensor], batch: Batch) -> Float[Tensor, "B S C *N"]:
+        """`residual` with given coefficients."""
         data = torch.cat([batch["initial"][:, None], batch["target"]], dim=1)
-        difference = self.frames(own, batch) - data
+        difference = self.frames_with(coefficients, batch) - data
         if "mask" in batch:
             difference = torch.where(batch["mask"], difference, 0.0)
         return difference if self.learns_initial_state else difference[:, 1:]
