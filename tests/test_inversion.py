@@ -30,15 +30,10 @@ def exact(tmp_path_factory):
     return path
 
 
-def fit(path, learnables: list[Learnable], observation: Observation | None = None, **options) -> Inversion:
+def fit(path, learnables: list[Learnable], observation: Observation | None = None, data=None, **options) -> Inversion:
+    windows = {"num_predict_steps": 30, "train_sim_indices": [0, 1, 2], "val_sim_indices": [3]} | (data or {})
     data = BurgersDataModule(
-        str(path),
-        num_predict_steps=30,
-        use_sliding_window=False,
-        train_sim_indices=[0, 1, 2],
-        val_sim_indices=[3],
-        test_sim_indices=[],
-        observation=observation,
+        str(path), use_sliding_window=False, test_sim_indices=[], observation=observation, **windows
     )
     inversion = Inversion(learnables, **options)
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}

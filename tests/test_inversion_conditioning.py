@@ -36,7 +36,7 @@ def test_scales_are_of_unit_curvature_but_never_above_one() -> None:
     objective = _objective()
     curvature = ArrowMatrix(torch.tensor([[1e-6, 0.0], [0.0, 25.0]]).double(), *_no_own())
     conditioning = Conditioning.of(curvature, objective, objective.start())
-    assert conditioning.scale.tolist() == pytest.approx([1.0, 0.2])
+    assert conditioning.turn.diagonal().tolist() == pytest.approx([1.0, 0.2])
     flat = torch.tensor([0.3, -2.0], dtype=torch.float64)
     rounded = conditioning.to_rounded(flat, objective)
     assert rounded.tolist() == pytest.approx([0.3, -10.0])
@@ -45,6 +45,7 @@ def test_scales_are_of_unit_curvature_but_never_above_one() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::burgerslab.inversion.InversionWarning")  # the grid moves it by 0.1 %
 def test_a_viscosity_without_effect_at_the_start_is_not_thrown_to_its_bound(tmp_path) -> None:
     """Where nothing is advected a sine wave hardly decays, and the gradient asks for all the viscosity there is."""
     simulation = Simulation(

@@ -25,8 +25,8 @@ class Conditioning:
     so that a step in a number with bounds takes along what they would best change by. Likewise a step in a shared
     number takes along those of each trajectory. Own numbers that have bounds, too, are scaled alone.
 
-    The curvature of a shared number with bounds is less than 1 where its scale would be above 1: the first step, which
-    scipy takes as long as the gradient, then changes none by more than √2, be its curvature ever so small.
+    The curvature of a shared number with bounds is less than 1 where its scale would be above 1: the first step,
+    which scipy takes as long as the gradient, then changes none by more than √2, be its curvature ever so small.
 
     Args:
         turn: T, ``(P, P)``; the column of a number with bounds has its scale on the diagonal, and so has its row

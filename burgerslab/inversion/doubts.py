@@ -11,6 +11,9 @@ from burgerslab.physics import explain_under_resolution
 _LARGEST_RELATIVE_STD = 0.5
 _NOTABLE_NOISE = 2e-3  # of the data's size; exact data in float32 on a resolving grid stay far below
 
+_MOST_STDS = 3
+_NOTABLE_SHIFT = 1e-3  # of the parameter: below, nobody refines a grid for it
+
 
 class InversionWarning(UserWarning):
     """A reason to doubt the result of an inversion."""
@@ -30,6 +33,7 @@ def doubts(
     """
     return [
         *_unresolved(objective, found),
+        *_moved_by_the_grid(objective, found),
         *_undetermined(found),
         *_at_bounds(objective, flat),
         *(_noisy_first_frames(objective, posterior) if converged else []),
@@ -43,6 +47,22 @@ def _unresolved(objective: Objective, found: dict[str, Estimate]) -> list[str]:
     advection = float(found["advection"].value.abs()) if "advection" in found else 1.0
     message = explain_under_resolution(advection * cell / viscosity.reshape(-1).detach())
     return [] if message is None else [f"the result is likely to be biased: {message}"]
+
+
+def _moved_by_the_grid(objective: Objective, found: dict[str, Estimate]) -> list[str]:
+    messages = []
+    for name, estimate in found.items():
+        if name == "initial_state" or estimate.shift is None:
+            continue
+        shift, size = estimate.shift.abs(), estimate.value.abs().max()
+        notable = (shift > _MOST_STDS * estimate.std) & (shift > _NOTABLE_SHIFT * size)
+        if bool(notable.any()):
+            messages.append(
+                f"the error of the grid moves {name} by about {float(shift[notable].max()):.2g}, more than "
+                f"{_MOST_STDS} standard deviations of what noise does; set model.refine to "
+                f"{2 * objective.rollout.refine} or more (now {objective.rollout.refine})"
+            )
+    return messages
 
 
 def _undetermined(found: dict[str, Estimate]) -> list[str]:

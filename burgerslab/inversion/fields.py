@@ -1,7 +1,9 @@
 """Parameters that are learned as functions of space: a viscosity, a forcing, the initial state."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +12,13 @@ from burgerslab.inversion.learnable import Bound, Learnable, check_bounds
 from burgerslab.inversion.parameters import forcing_unit
 from burgerslab.inversion.problem import Problem
 from burgerslab.physics import FourierBasis
+
+# Of the first solve, before the L-curve: next to nothing, but modes that no data tell do not drift.
+_FIRST_WEIGHT = 1e-9
+
+
+def _weight(smoothness: float | Literal["l_curve"]) -> float:
+    return _FIRST_WEIGHT if smoothness == "l_curve" else smoothness
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,8 @@ class ViscosityField(Learnable):
         bounds: Smallest and largest geometric mean of ν over the box, units L²/T, positive.
         num_modes: Waves along each axis.
         smoothness: Weight of the mean square of the gradient of log ν, times extent², in the objective: the misfit is
-            the mean square error over the mean square of the data. 0 leaves the modes free.
+            the mean square error over the mean square of the data. 0 leaves the modes free; ``l_curve`` has the
+            weight chosen where a further rise would cost more misfit than it saves roughness, for noisy data.
 
     Raises:
         ValueError: If bounds are not positive and ordered, the guess is outside, or a number is negative.
@@ -32,13 +42,13 @@ class ViscosityField(Learnable):
     initial_guess: float
     bounds: tuple[float, float] = (1.0e-6, 1.0e2)
     num_modes: int = 6
-    smoothness: float = 0.0
+    smoothness: float | Literal["l_curve"] = 0.0
 
     def __post_init__(self) -> None:
         check_bounds("ViscosityField", self.bounds, self.initial_guess)
         if not self.bounds[0] > 0:
             raise ValueError(f"ViscosityField: bounds must be positive, got {list(self.bounds)}")
-        if self.num_modes < 1 or not self.smoothness >= 0:
+        if self.num_modes < 1 or not _weight(self.smoothness) >= 0:
             raise ValueError(
                 "ViscosityField: num_modes must be at least 1 and smoothness not negative, got "
                 f"{self.num_modes} and {self.smoothness}"
@@ -67,6 +77,12 @@ class ViscosityField(Learnable):
         low, high = (float(torch.tensor(bound / self.initial_guess).log()) for bound in self.bounds)
         return [(low, high), *[(None, None)] * (self.num_free(problem) - 1)]
 
+    def free_draw(self, problem: Problem, spread: float, generator: np.random.Generator) -> Tensor:
+        """A mean that is log-uniform about the guess, the same everywhere."""
+        free = self.free_start(problem)
+        free[0] = generator.uniform(-1, 1) * float(np.log(spread))
+        return free
+
     def coefficient(self, free: Float[Tensor, "*B Q"], problem: Problem) -> Float[Tensor, "1 *N"]:
         """Values at the cell centres, ``(1, *N)``."""
         return self.initial_guess * self._basis(problem).values(free[None]).exp()
@@ -76,7 +92,7 @@ class ViscosityField(Learnable):
         if self.smoothness == 0:
             return None
         squares = self._basis(problem).squared_wave_numbers.to(free)
-        return self.smoothness * max(problem.domain.extent) ** 2 * (squares * free.square()).sum()
+        return _weight(self.smoothness) * max(problem.domain.extent) ** 2 * (squares * free.square()).sum()
 
     def _basis(self, problem: Problem) -> FourierBasis:
         return FourierBasis(problem.domain, self.num_modes)
@@ -90,17 +106,18 @@ class ForcingField(Learnable):
 
     Args:
         num_modes: Waves along each axis.
-        smoothness: Weight of the mean square of the gradient of f / unit, times extent², in the objective.
+        smoothness: Weight of the mean square of the gradient of f / unit, times extent², in the objective;
+            ``l_curve`` has it chosen as for `ViscosityField`.
 
     Raises:
         ValueError: If a number is negative.
     """
 
     num_modes: int = 6
-    smoothness: float = 0.0
+    smoothness: float | Literal["l_curve"] = 0.0
 
     def __post_init__(self) -> None:
-        if self.num_modes < 0 or not self.smoothness >= 0:
+        if self.num_modes < 0 or not _weight(self.smoothness) >= 0:
             raise ValueError(
                 "ForcingField: num_modes and smoothness must not be negative, got "
                 f"{self.num_modes} and {self.smoothness}"
@@ -139,7 +156,7 @@ class ForcingField(Learnable):
             return None
         squares = self._basis(problem).squared_wave_numbers.to(free)
         amplitudes = free.reshape(problem.domain.dimension, -1)
-        return self.smoothness * max(problem.domain.extent) ** 2 * (squares * amplitudes.square()).sum()
+        return _weight(self.smoothness) * max(problem.domain.extent) ** 2 * (squares * amplitudes.square()).sum()
 
     def _basis(self, problem: Problem) -> FourierBasis:
         return FourierBasis(problem.domain, self.num_modes)

@@ -47,6 +47,16 @@ class ArrowMatrix:
         """What the data say of the shared numbers when all others are fitted, too."""
         return self.shared - (self.coupling @ self.gains()).sum(dim=0)
 
+    def solve(self, shared: Float[Tensor, " P"], own: Float[Tensor, "W Q"]) -> Float[Tensor, " F"]:
+        """The vector, shared numbers first, that this matrix takes to a given one."""
+        if not len(own[0] if len(own) else own):
+            return torch.linalg.solve(self.shared, shared)
+        factor = torch.linalg.cholesky(self.own)
+        alone = torch.cholesky_solve(own[..., None], factor)
+        found = torch.linalg.solve(self.schur(), shared - (self.coupling @ alone).sum(dim=0)[:, 0])
+        rest = alone[..., 0] - self.gains() @ found
+        return torch.cat([found, rest.reshape(-1)])
+
 
 def gauss_newton(objective: Objective, free: Free, batches: Iterable[Batch], weighted: bool = True) -> ArrowMatrix:
     """Σ w ∂r ∂rᵀ over chunks of windows, r the residuals.

@@ -55,7 +55,7 @@ def solve(
     }
     try:
         result = minimize(
-            run.answer, start, jac=True, method="L-BFGS-B", bounds=bounds, callback=run.accept, options=options
+            run.answer, start, jac=True, method=settings.method, bounds=bounds, callback=run.accept, options=options
         )
     except _StopError as stop:
         return run.solution(False, f"stopped by {stop.reason}", stopped_early=True)

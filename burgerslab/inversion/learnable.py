@@ -66,6 +66,16 @@ class Learnable(ABC):
     def free_start(self, problem: Problem) -> Float[Tensor, " Q"]:
         """Free numbers of the initial guess."""
 
+    def free_draw(self, problem: Problem, spread: float, generator: np.random.Generator) -> Tensor | None:
+        """Free numbers of another start, ``(Q,)``; None starts as the first solve did.
+
+        Args:
+            problem: Facts of the data.
+            spread: Above 1: positive parameters begin between their guess / spread and guess · spread.
+            generator: Draws.
+        """
+        return None
+
     @abstractmethod
     def free_bounds(self, problem: Problem) -> list[Bound]:
         """Lower and upper bound of each free number; None where there is none."""

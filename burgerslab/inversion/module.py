@@ -1,6 +1,7 @@
 """Inversion: a LightningModule whose unknowns are coefficients of the equation, found through PhiFlow's rollout."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -12,19 +13,23 @@ from torch import Tensor
 from burgerslab import metrics
 from burgerslab.data import BurgersDataModule, DataDescription
 from burgerslab.inversion.chunks import Batch, Chunks, in_float64
+from burgerslab.inversion.conclusion import FurtherSolves
 from burgerslab.inversion.doubts import InversionWarning
-from burgerslab.inversion.facts import survey
 from burgerslab.inversion.first_guess import first_guess, warm_start
+from burgerslab.inversion.forecast import errors_of_forecasts, forecast
 from burgerslab.inversion.lbfgsb import Bounds
 from burgerslab.inversion.learnable import Learnable
-from burgerslab.inversion.objective import Objective, suitable_rollout
+from burgerslab.inversion.objective import Objective
+from burgerslab.inversion.phiflow_way import PhiFlowProblem, phiflow_problem
+from burgerslab.inversion.posing import Posing, description_of
 from burgerslab.inversion.problem import Problem
 from burgerslab.inversion.record import Vector
-from burgerslab.inversion.result import InversionResult, summarise
+from burgerslab.inversion.result import InversionResult
 from burgerslab.inversion.scaled import ScaledObjective
 from burgerslab.inversion.settings import LBFGSB
 from burgerslab.inversion.solution import Solution
 from burgerslab.inversion.solvable import Gather, Solvable, Total
+from burgerslab.inversion.solve_again import SolveAgain, Solved
 from burgerslab.inversion.state import Plain
 from burgerslab.inversion.summation import SummedObjective
 from burgerslab.physics import FiniteDifference, Scheme
@@ -48,9 +53,12 @@ class Inversion(Solvable):
             take it from the residuals instead.
         interaction_weight: Weight of the mean square error of generated windows beside that of observed ones;
             ``balanced`` makes both terms equal where a fit begins.
+        num_starts: Solves, the first from the initial guesses, others from drawn ones; the best is the result.
+        start_spread: Positive parameters are drawn between their guess / start_spread and guess · start_spread.
+        profile: Whether to find intervals by profile likelihood too: 13 more solves for each single number.
 
     Raises:
-        ValueError: If nothing is to be learned, or a coefficient twice.
+        ValueError: If nothing is to be learned, or a coefficient twice, or a number is out of range.
     """
 
     result: InversionResult | None = None
@@ -67,35 +75,21 @@ class Inversion(Solvable):
         solver: LBFGSB = LBFGSB(),  # noqa: B008 - frozen
         noise_std: float | None = None,
         interaction_weight: float | Literal["balanced"] = 1.0,
+        num_starts: int = 1,
+        start_spread: float = 10.0,
+        profile: bool = False,
     ) -> None:
         super().__init__()
-        if not learnable_parameters:
-            raise ValueError(
-                "No 'learnable_parameters' defined: say in model.learnable_parameters what to learn, as in\n"
-                "  learnable_parameters:\n"
-                "  - class_path: burgerslab.inversion.Viscosity\n"
-                "    init_args: {initial_guess: 0.05}"
-            )
-        names = [learnable.name for learnable in learnable_parameters]
-        if len(set(names)) < len(names):
-            raise ValueError(f"model.learnable_parameters names a coefficient twice: {', '.join(names)}")
-        if refine < 1:
-            raise ValueError(f"model.refine must be at least 1, got {refine}")
-        if noise_std is not None and not noise_std > 0:
-            raise ValueError(f"model.noise_std must be positive, got {noise_std}")
-        if interaction_weight != "balanced" and not interaction_weight >= 0:
-            raise ValueError(f"model.interaction_weight must not be negative, got {interaction_weight}")
-        self.learnable_parameters = list(learnable_parameters)
-        self.scheme = scheme
-        self.substeps, self.refine = substeps, refine
-        self.noise_std, self.interaction_weight = noise_std, interaction_weight
+        learnables = tuple(learnable_parameters or ())
+        self.posing = Posing(learnables, scheme, substeps, refine, noise_std, interaction_weight)
+        self._further = FurtherSolves(num_starts, start_spread, profile)
         self.description: DataDescription | None = None
         self.objective: Objective | None = None
         self._solver = solver
         self.history: list[dict[str, float]] = []
         self._scaled: ScaledObjective | None = None
         self._total: Total = lambda tensor: tensor
-        # Free numbers at the last accepted point, and where the solve began: its conditioning is a function of these.
+        # Free numbers at the last accepted point, and where the solve began, which its conditioning depends on.
         self.register_buffer("free", torch.empty(0, dtype=torch.float64))
         self.register_buffer("_origin", torch.empty(0, dtype=torch.float64))
         # Lightning wants something to optimise; the solver has its numbers elsewhere.
@@ -116,38 +110,28 @@ class Inversion(Solvable):
         if stage == "fit":
             self._origin = torch.empty(0, dtype=torch.float64)
             self.history = []
-        datamodule = getattr(self.trainer, "datamodule", None)
-        if not isinstance(datamodule, BurgersDataModule):
-            raise ValueError("Inversion knows nothing of its data: fit and test it with a BurgersDataModule")
-        description = datamodule.description
-        if description.dynamic_fields != ("velocity",):
-            raise ValueError(
-                f"Inversion solves for the velocity alone: set data.dynamic_fields: [velocity], got "
-                f"{list(description.dynamic_fields)}"
-            )
-        if self.description is not None and (differences := self.description.differences(description)):
-            raise ValueError(
-                f"the inversion was fitted to other data than {datamodule.store_path} ({'; '.join(differences)}); "
-                "use a store with the same dt, or fit anew"
-            )
-        self.description = description
+        self.description = description_of(getattr(self.trainer, "datamodule", None), self.description)
+
+    @property
+    def interaction_weight(self) -> float | Literal["balanced"]:
+        """Weight of generated windows beside observed ones, from the next fit on."""
+        return self.posing.interaction_weight
+
+    @interaction_weight.setter
+    def interaction_weight(self, weight: float | Literal["balanced"]) -> None:
+        self.posing = replace(self.posing, interaction_weight=weight)
 
     def on_solve_begin(self, chunks: Chunks, total: Total, gather: Gather) -> None:
         """Survey the windows, and find variables in which the objective is round."""
-        assert self.description is not None
-        observation = self.trainer.datamodule.observation
-        known = observation is not None and observation.initial_known
-        learns_initial_state = any(learnable.name == "initial_state" for learnable in self.learnable_parameters)
         previous = (self.objective, self.free.cpu()) if self.is_ready else None
         self._total = total
-        self._pose(survey(chunks, self.description, learns_initial_state, gather, known))
-        assert self.objective is not None
+        self.objective = self.posing.objective(self.posing.survey(chunks, self.trainer.datamodule, gather))
         if not len(self._origin):  # else a checkpoint's solve goes on
             guess = first_guess(self.objective, chunks, total)
             self._origin = guess if previous is None else warm_start(self.objective, guess, *previous)
         self._origin = self._origin.cpu()
         self.free = self._origin.clone()
-        if self.interaction_weight == "balanced":
+        if self.posing.interaction_weight == "balanced":
             self.objective.balance(self._origin, chunks, total)
         self._scaled = ScaledObjective(self.objective, self._origin, chunks, total)
 
@@ -173,13 +157,7 @@ class Inversion(Solvable):
 
     def problem(self) -> Mapping[str, Plain]:
         """What the objective depends on."""
-        return {
-            "model.learnable_parameters": [repr(learnable) for learnable in self.learnable_parameters],
-            "model.scheme": repr(self.scheme),
-            "model.refine": self.refine,
-            "model.substeps": self.substeps,
-            "model.interaction_weight": self.interaction_weight,
-        }
+        return self.posing.facts()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the coefficients that are single numbers, beside the objective."""
@@ -191,8 +169,11 @@ class Inversion(Solvable):
         self.history.append({"objective": float(outputs["objective"]), **scalars})
 
     def on_solution(self, solution: Solution, objective: SummedObjective) -> None:
-        """Work out how sure the result is."""
-        self.result = summarise(self._posed(), self.free.cpu(), objective.chunks, self._total, solution)
+        """Solve from further starts and with further weights, as asked for, and work out how sure the result is."""
+        again = SolveAgain(objective.chunks, self._total, self.device, self.solver)
+        first = Solved(self._posed(), self.free.cpu(), solution)
+        best, self.result = self._further.conclude(again, first, self._origin)
+        self.objective, self._scaled, self.free = best.scaled.objective, best.scaled, best.flat.to(self.device)
         for warning in self.result.warnings:
             rank_zero_warn(warning, category=InversionWarning)
 
@@ -203,12 +184,10 @@ class Inversion(Solvable):
 
     def begin(self, datamodule: BurgersDataModule) -> None:
         """Take the facts of training windows and the initial guesses, without a solve."""
-        self.description = datamodule.description
-        known = datamodule.observation is not None and datamodule.observation.initial_known
+        self.description = description_of(datamodule, None)
         chunks = [in_float64(batch) for batch in datamodule.solve_dataloader()]
-        learns_initial_state = any(learnable.name == "initial_state" for learnable in self.learnable_parameters)
-        self._pose(survey(chunks, self.description, learns_initial_state, lambda item: [item], known))
-        assert self.objective is not None
+        problem = self.posing.survey(chunks, datamodule, lambda item: [item])
+        self.objective = self.posing.objective(problem)
         self.free = first_guess(self.objective, chunks, lambda tensor: tensor)
 
     def coefficients(self) -> dict[str, Tensor]:
@@ -226,7 +205,7 @@ class Inversion(Solvable):
     @property
     def forecasts_any_trajectory(self) -> bool:
         """Whether what was learned holds for trajectories that were not fitted; not so for a viscosity of each."""
-        return not any(it.per_trajectory and it.name != "initial_state" for it in self.learnable_parameters)
+        return not any(it.per_trajectory and it.name != "initial_state" for it in self.posing.learnables)
 
     def rollout(
         self,
@@ -246,20 +225,9 @@ class Inversion(Solvable):
         Raises:
             ValueError: If a coefficient holds only for the trajectories that were fitted, or the viscosity lacks.
         """
-        if not self.forecasts_any_trajectory:
-            raise ValueError(
-                "the coefficients were learned for each trajectory, so there are none for another; leave out "
-                "each_trajectory to forecast"
-            )
-        given = {
-            name: value.to(initial.device) for name, value in self.coefficients().items() if name != "initial_state"
-        }
-        if "viscosity" not in given:
-            if viscosity is None:
-                raise ValueError("no viscosity was learned; give that of each trajectory")
-            given["viscosity"] = viscosity.double()
+        coefficients = self.coefficients()
         assert self.objective is not None
-        return self.objective.rollout(initial.double(), num_frames=num_steps, **given).to(initial.dtype)
+        return forecast(self.objective, coefficients, initial, num_steps, viscosity)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Roll out whole validation trajectories and log the mean error, once there is something to roll out with."""
@@ -267,30 +235,38 @@ class Inversion(Solvable):
             return
         if self.trainer.state.fn == TrainerFn.FITTING and not self.forecasts_any_trajectory:
             return
-        batch = in_float64(batch)
-        prediction = self.rollout(batch["initial"], batch["target"].shape[1], viscosity=batch["viscosity"])
+        batch, prediction = self._whole(batch)
         error = metrics.nrmse(prediction, batch["target"]).mean()
         self.log("val/nrmse", error, prog_bar=True, batch_size=len(prediction), sync_dist=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Roll out whole trajectories; the errors of the inversion and of persistence, per trajectory and frame."""
         assert self.description is not None
-        batch = in_float64(batch)
-        target = batch["target"]
-        prediction = self.rollout(batch["initial"], target.shape[1], viscosity=batch["viscosity"])
-        persistence = batch["initial"][:, None].expand_as(target)
-        forecasts = {"inversion": prediction, "persistence": persistence}
-        extent = self.description.domain.extent
-        errors = {name: metrics.frame_metrics(forecast, target, extent) for name, forecast in forecasts.items()}
+        batch, prediction = self._whole(batch)
+        errors = errors_of_forecasts(prediction, batch, self.description.domain.extent)
         for metric, values in errors["inversion"].items():
-            self.log(f"test/{metric}", values.mean(), batch_size=len(target), sync_dist=True)
+            self.log(f"test/{metric}", values.mean(), batch_size=len(prediction), sync_dist=True)
         return {"errors": errors, "prediction": prediction}
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, "B T C *N"]:
         """Whole predicted trajectories, the initial frame included, float32."""
-        batch = in_float64(batch)
-        prediction = self.rollout(batch["initial"], batch["target"].shape[1], viscosity=batch["viscosity"])
+        batch, prediction = self._whole(batch)
         return torch.cat([batch["initial"][:, None], prediction], dim=1).float()
+
+    def to_phiflow(self, batch: Mapping[str, Any], description: DataDescription | None = None) -> PhiFlowProblem:
+        """The same objective over one batch, for ``phi.math.minimize``; see `PhiFlowProblem`.
+
+        Args:
+            batch: Windows of a `BurgersDataModule` or a `HybridDataset`, as tensors or with ``return_fields``.
+            description: Of the data set; None takes that of the last fit.
+
+        Raises:
+            ValueError: If there is no description, or the windows do not suit what is learned.
+        """
+        description = self.description if description is None else description
+        if description is None:
+            raise ValueError("to_phiflow needs the description of the data: give that of the datamodule")
+        return phiflow_problem(self.posing, batch, description)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the facts of the data beside the free numbers."""
@@ -310,25 +286,18 @@ class Inversion(Solvable):
             ValueError: If it is not the checkpoint of an inversion, or one with other parameters: its free numbers
                 count from their initial guesses.
         """
-        if "inversion" not in checkpoint:
-            raise ValueError("the checkpoint was not written by an Inversion; choose one from an inversion's run")
-        fitted, here = checkpoint["inversion"]["learnable_parameters"], self.problem()["model.learnable_parameters"]
-        if fitted != here:
-            raise ValueError(
-                f"ckpt_path: the checkpoint is of model.learnable_parameters {fitted}, but here they are {here}. Use "
-                "the config.yaml in the folder of the run that wrote it"
-            )
+        self.posing.check_checkpoint(checkpoint)
         super().on_load_checkpoint(checkpoint)
         self.description = DataDescription.from_dict(checkpoint["description"])
         self.history = list(checkpoint["inversion"]["history"])
         for name in ("free", "_origin"):
             setattr(self, name, torch.empty_like(checkpoint["state_dict"][name]))
-        self._pose(Problem.from_dict(checkpoint["inversion"]["problem"]))
+        self.objective = self.posing.objective(Problem.from_dict(checkpoint["inversion"]["problem"]))
 
-    def _pose(self, problem: Problem) -> None:
-        rollout = suitable_rollout(problem, self.learnable_parameters, self.scheme, self.substeps, self.refine)
-        weight = 1.0 if self.interaction_weight == "balanced" else self.interaction_weight
-        self.objective = Objective(problem, self.learnable_parameters, rollout, weight, self.noise_std)
+    def _whole(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Whole trajectories in float64, and their forecast."""
+        batch = in_float64(batch)
+        return batch, self.rollout(batch["initial"], batch["target"].shape[1], viscosity=batch["viscosity"])
 
     def _posed(self) -> ScaledObjective:
         assert self._scaled is not None, "on_solve_begin comes first"

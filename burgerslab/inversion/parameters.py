@@ -61,6 +61,10 @@ class Viscosity(Learnable):
         """Zero: the initial guess."""
         return torch.zeros(1, dtype=torch.float64)
 
+    def free_draw(self, problem: Problem, spread: float, generator: np.random.Generator) -> Tensor:
+        """Log-uniform about the guess."""
+        return torch.tensor([generator.uniform(-1, 1) * math.log(spread)], dtype=torch.float64)
+
     def free_bounds(self, problem: Problem) -> list[Bound]:
         """Logarithms of the bounds over the initial guess."""
         low, high = (math.log(bound / self.initial_guess) for bound in self.bounds)
@@ -112,6 +116,10 @@ class Advection(Learnable):
     def free_start(self, problem: Problem) -> Float[Tensor, " Q"]:
         """The initial guess itself."""
         return torch.tensor([self.initial_guess], dtype=torch.float64)
+
+    def free_draw(self, problem: Problem, spread: float, generator: np.random.Generator) -> Tensor:
+        """Uniform from the guess - 1 to the guess + 1."""
+        return torch.tensor([self.initial_guess + generator.uniform(-1, 1)], dtype=torch.float64)
 
     def free_bounds(self, problem: Problem) -> list[Bound]:
         """The bounds themselves."""
@@ -176,6 +184,11 @@ class Forcing(Learnable):
         """The initial guess over its unit."""
         guess = self.initial_guess or (0.0,) * problem.domain.dimension
         return torch.tensor(guess, dtype=torch.float64) / forcing_unit(problem)
+
+    def free_draw(self, problem: Problem, spread: float, generator: np.random.Generator) -> Tensor:
+        """The guess, and up to one unit more or less of each component."""
+        start = self.free_start(problem)
+        return start + torch.from_numpy(generator.uniform(-1, 1, len(start)))
 
     def free_bounds(self, problem: Problem) -> list[Bound]:
         """The bounds over their unit."""

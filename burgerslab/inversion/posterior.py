@@ -1,7 +1,7 @@
 """How sure an inversion is: the Laplace approximation at its optimum."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -46,12 +46,15 @@ class Estimate:
         std: Standard deviation to first order.
         low: Lower end of the 95 % interval.
         high: Upper end of the 95 % interval.
+        shift: By how much the error of the grid is estimated to move the value, to be added to it; the interval, but
+            not the standard deviation, makes allowance for as much. None if it is not known.
     """
 
     value: Tensor
     std: Tensor
     low: Tensor
     high: Tensor
+    shift: Tensor | None = None
 
 
 def laplace(
@@ -84,12 +87,45 @@ def laplace(
     return Posterior(math.sqrt(variance), shared, own)
 
 
-def estimates(objective: Objective, free: Free, posterior: Posterior) -> dict[str, Estimate]:
+def estimates(
+    objective: Objective, free: Free, posterior: Posterior, shift: Float[Tensor, " F"] | None = None
+) -> dict[str, Estimate]:
     """Every coefficient with its standard deviation and interval.
 
     A coefficient that is a function of one free number each, a viscosity and its logarithm, has the interval of that
-    number mapped; others have ± 1.96 standard deviations.
+    number mapped; others have ± 1.96 standard deviations. With the shift δ of the free numbers by the error of the
+    grid, intervals are those of the covariance plus δ δᵀ.
+
+    Args:
+        objective: The misfit.
+        free: Where it is least.
+        posterior: Covariances there.
+        shift: From `discretisation_shift`, ``(F,)``; None is not known.
     """
+    if shift is None:
+        return _estimates(objective, free, posterior)
+    of_shared, of_own = objective.split(shift)
+    wider = Posterior(
+        posterior.noise_std,
+        posterior.shared + of_shared[:, None] * of_shared,
+        posterior.own + of_own[:, :, None] * of_own[:, None, :],
+    )
+    narrow, wide = _estimates(objective, free, posterior), _estimates(objective, free, wider)
+    moved = objective.unflatten(shift)
+    return {
+        name: replace(
+            narrow[name],
+            low=wide[name].low,
+            high=wide[name].high,
+            shift=functional.jvp(
+                lambda numbers, it=it: it.coefficient(numbers, objective.problem), free[name], moved[name]
+            )[1],
+        )
+        for name, it in objective.learnables.items()
+    }
+
+
+def _estimates(objective: Objective, free: Free, posterior: Posterior) -> dict[str, Estimate]:
     result = {}
     position = {"shared": 0, "own": 0}
     for name in (*objective.shared, *objective.own):

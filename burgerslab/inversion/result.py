@@ -1,7 +1,6 @@
 """What an inversion found, how sure it is, and what to doubt."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -10,11 +9,14 @@ from torch import Tensor
 
 from burgerslab.inversion.doubts import doubts
 from burgerslab.inversion.gauss_newton import curvature_of_regularisation, gauss_newton
-from burgerslab.inversion.objective import Batch, Objective
+from burgerslab.inversion.grid_error import discretisation_shift
+from burgerslab.inversion.l_curve import LCurve
+from burgerslab.inversion.multi_start import Start, starts_as_dict
 from burgerslab.inversion.posterior import Estimate, Posterior, correlation, estimates, laplace
-from burgerslab.inversion.scaled import ScaledObjective, summed
+from burgerslab.inversion.profile import Profile, profile_likelihoods
+from burgerslab.inversion.scaled import summed
 from burgerslab.inversion.solution import Solution
-from burgerslab.inversion.solvable import Total
+from burgerslab.inversion.solve_again import SolveAgain, Solved
 
 # Fields have more entries than anyone reads; they are kept as arrays.
 _MOST_NUMBERS = 64
@@ -36,6 +38,9 @@ class InversionResult:
         objective: Mean square error over the mean square of the data, with priors and generated windows.
         solution: How the solve went.
         warnings: What to doubt.
+        starts: With several starts, each of them, the first solve first.
+        profiles: On request, the profile likelihood of single numbers, by name.
+        l_curve: How a smoothness was chosen, if it was left to the L-curve.
     """
 
     estimates: dict[str, Estimate]
@@ -49,9 +54,17 @@ class InversionResult:
     objective: float
     solution: Solution
     warnings: list[str] = field(default_factory=list)
+    starts: list[Start] = field(default_factory=list)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    l_curve: LCurve | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with fields as the range of their numbers."""
+        more: dict[str, Any] = {}
+        if self.starts:
+            more["starts"] = starts_as_dict(self.starts)
+        if self.l_curve is not None:
+            more["l_curve"] = asdict(self.l_curve)
         return {
             "parameters": {name: self._row(name) for name in self.estimates},
             "correlation": self.correlation.tolist(),
@@ -62,6 +75,7 @@ class InversionResult:
             "objective": self.objective,
             "noise_std": self.noise_std,
             "warnings": self.warnings,
+            **more,
         }
 
     def relative_error(self, name: str) -> Tensor | None:
@@ -78,6 +92,13 @@ class InversionResult:
     def _row(self, name: str) -> dict[str, Any]:
         estimate = self.estimates[name]
         row: dict[str, Any] = {"units": self.units[name], "shape": list(estimate.value.shape)}
+        if estimate.shift is not None:
+            largest = estimate.shift.abs().max()
+            row["discretisation_shift"] = float(estimate.shift) if estimate.shift.ndim == 0 else float(largest)
+        if name in self.profiles:
+            profile = self.profiles[name]
+            row["profile_ci95"] = [profile.low, profile.high]
+            row["profile"] = {"values": list(profile.values), "two_delta_nll": list(profile.rise)}
         if estimate.value.numel() > _MOST_NUMBERS:
             row["estimate_range"] = [float(estimate.value.min()), float(estimate.value.max())]
             row["largest_std"] = float(estimate.std.max())
@@ -100,28 +121,39 @@ class InversionResult:
 
 
 def summarise(
-    scaled: ScaledObjective, flat: Float[Tensor, " P"], chunks: Iterable[Batch], total: Total, solution: Solution
+    again: SolveAgain,
+    best: Solved,
+    starts: list[Start],
+    l_curve: LCurve | None,
+    with_profiles: bool,
 ) -> InversionResult:
     """Estimates with their uncertainty at the end of a solve.
 
     Args:
-        scaled: What was minimised.
-        flat: Free numbers found.
-        chunks: The windows of this process.
-        total: Adds a tensor up over the processes.
-        solution: How the solve went.
+        again: Solves on the windows.
+        best: What was found.
+        starts: Of several starts, each; none otherwise.
+        l_curve: How a smoothness was chosen.
+        with_profiles: Whether to walk along the profile likelihoods.
     """
-    objective = scaled.objective
+    objective = best.scaled.objective
     problem = objective.problem
-    free = objective.unflatten(flat)
-    posterior = _posterior(objective, free, chunks, total)
-    found = estimates(objective, free, posterior)
+    free = objective.unflatten(best.flat)
+    posterior, shift, remark = _uncertainty(again, best)
+    found = estimates(objective, free, posterior, shift)
     start = objective.unflatten(objective.start())
     guesses = {
         name: it.coefficient(start[name], problem).tolist()
         for name, it in objective.learnables.items()
         if found[name].value.numel() <= _MOST_NUMBERS
     }
+    warnings = doubts(objective, best.flat, found, posterior, best.solution.converged)
+    warnings += [remark] if remark else []
+    if l_curve is not None and not l_curve.has_corner:
+        warnings.append(
+            "the L-curve has no corner, so the smallest weight of the sweep was taken: the data may have no noise; "
+            "set smoothness to a number, or to 0"
+        )
     return InversionResult(
         estimates=found,
         true=torch.from_numpy(problem.viscosity) if "viscosity" in found else None,
@@ -131,17 +163,29 @@ def summarise(
         units={name: it.units for name, it in objective.learnables.items()},
         correlation=correlation(posterior),
         noise_std=posterior.noise_std,
-        objective=solution.objective * scaled.unit,
-        solution=solution,
-        warnings=doubts(objective, flat, found, posterior, solution.converged),
+        objective=best.value,
+        solution=best.solution,
+        warnings=warnings,
+        starts=starts,
+        profiles=profile_likelihoods(again, best, posterior) if with_profiles else {},
+        l_curve=l_curve,
     )
 
 
-def _posterior(objective: Objective, free: dict[str, Tensor], chunks: Iterable[Batch], total: Total) -> Posterior:
+def _uncertainty(again: SolveAgain, best: Solved) -> tuple[Posterior, Float[Tensor, " P"] | None, str]:
+    """Covariances, and the shift by the error of the grid, or why there is none."""
+    objective, flat, chunks, total = best.scaled.objective, best.flat, again.chunks, again.total
+    free = objective.unflatten(flat)
     information = summed(gauss_newton(objective, free, chunks, weighted=False), total)
+    regular = curvature_of_regularisation(objective, free)
     squares = torch.zeros(1, dtype=torch.float64)
     with torch.no_grad():
         for batch in chunks:
             residual = objective.residual(objective.select(free, batch), batch)
             squares += (residual.square().flatten(1).sum(dim=1) * batch["observed"]).sum().cpu()
-    return laplace(objective, information, curvature_of_regularisation(objective, free), float(total(squares)))
+    posterior = laplace(objective, information, regular, float(total(squares)))
+    if not bool(torch.isfinite(posterior.shared).all()):
+        return posterior, None, ""
+    problem = objective.problem
+    curvature = information.scaled(1 / (problem.num_observed * problem.scale**2)) + regular
+    return posterior, *discretisation_shift(objective, flat, curvature, chunks, total)

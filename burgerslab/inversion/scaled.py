@@ -20,13 +20,19 @@ class ScaledObjective:
         origin: Free numbers of the start, ``(P,)``.
         chunks: The windows of this process, float64.
         total: Adds a tensor up over the processes.
+        curvature: Half the second derivative of the misfit near the origin, if it is known; None finds it there.
 
     Raises:
         DivergedError: If the rollout from the start is not finite.
     """
 
     def __init__(
-        self, objective: Objective, origin: Float[Tensor, " P"], chunks: Iterable[Batch], total: Total
+        self,
+        objective: Objective,
+        origin: Float[Tensor, " P"],
+        chunks: Iterable[Batch],
+        total: Total,
+        curvature: ArrowMatrix | None = None,
     ) -> None:
         self.objective = objective
         free = objective.unflatten(origin)
@@ -38,7 +44,7 @@ class ScaledObjective:
         regular = objective.regularisation(free)
         value = float(at_start) + (0.0 if regular is None else float(regular))
         self.unit = value if value > 0 else 1.0
-        misfit = summed(gauss_newton(objective, free, chunks), total)
+        misfit = summed(gauss_newton(objective, free, chunks), total) if curvature is None else curvature
         curvature = (misfit + curvature_of_regularisation(objective, free)).scaled(2 / self.unit)
         self._conditioning = Conditioning.of(curvature, objective, origin)
 

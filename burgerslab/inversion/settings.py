@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class LBFGSB:
             take one evaluation each but where a step is too long.
         history_size: Pairs of steps and gradient changes that approximate the curvature.
         suppress_convergence_errors: Take the last point for the result where the solve has failed, with a warning.
+        method: The name that ``phi.math.Solve`` and ``scipy.optimize.minimize`` know it by; there is no other.
 
     Raises:
         ValueError: If a tolerance is negative or not finite, or a count is less than 1.
@@ -30,8 +32,11 @@ class LBFGSB:
     max_evaluations: int = 1000
     history_size: int = 10
     suppress_convergence_errors: bool = False
+    method: Literal["L-BFGS-B"] = "L-BFGS-B"
 
     def __post_init__(self) -> None:
+        if self.method != "L-BFGS-B":
+            raise ValueError(f"solver.method must be L-BFGS-B, got {self.method}")
         for option in ("abs_tol", "rel_tol"):
             value = getattr(self, option)
             if not (math.isfinite(value) and value >= 0):

@@ -10,8 +10,9 @@ class Equation:
     """u_t + c (u·∇)u = ∇·(ν∇u) + f, as PhiML tensors.
 
     Args:
-        viscosity: ν, a scalar or one per ``trajectory``, units L²/T. Where ν varies in space: its largest value.
-        viscosity_deficit: ν(x) minus ``viscosity``, never positive, with the space axes of the grid, units L²/T; None
+        viscosity: ν, a scalar or one per ``trajectory``, units L²/T. Where ν varies in space: a level near its
+            largest value.
+        viscosity_deficit: ν(x) minus ``viscosity``, with the space axes of the grid, units L²/T; None
             where ν is the same everywhere.
         advection: c, a scalar without unit; None is 1.
         forcing: f, a vector, or a vector at every cell, units L/T²; None is 0.

@@ -61,10 +61,10 @@ def advance(
 
 
 def remainder(modes: FourierModes, equation: Equation, spectrum: math.Tensor) -> math.Tensor | None:
-    """Spectrum of ∇·(d ∇u) + f, d = ν - max ν <= 0; None where both terms are 0.
+    """Spectrum of ∇·(d ∇u) + f, d = ν minus its level in the integrating factor; None where both terms are 0.
 
-    With the largest value in the integrating factor the explicit rest only takes away from an exact decay that is at
-    least as strong: a viscosity that varies in space limits no step either.
+    The level is between half the largest value and the largest: the explicit rest is never stronger than the exact
+    decay beside it, so that a viscosity that varies in space limits no step either.
 
     Args:
         modes: Of the grid.

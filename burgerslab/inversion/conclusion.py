@@ -1,0 +1,54 @@
+"""What follows the first solve: more of them, as asked for, and how sure the best is."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from burgerslab.inversion.l_curve import asks_for_l_curve, choose_smoothness
+from burgerslab.inversion.multi_start import solve_from_elsewhere
+from burgerslab.inversion.result import InversionResult, summarise
+from burgerslab.inversion.solve_again import SolveAgain, Solved
+
+
+@dataclass(frozen=True)
+class FurtherSolves:
+    """Options of an `Inversion`; see there.
+
+    Args:
+        num_starts: Solves from different starts, the first one included.
+        start_spread: How far starts are apart.
+        profile: Whether to find intervals by profile likelihood.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    num_starts: int = 1
+    start_spread: float = 10.0
+    profile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.num_starts < 1 or not self.start_spread > 1:
+            raise ValueError(
+                f"model.num_starts must be at least 1 and model.start_spread above 1, got {self.num_starts} and "
+                f"{self.start_spread}"
+            )
+
+    def conclude(
+        self, again: SolveAgain, first: Solved, origin: Float[Tensor, " P"]
+    ) -> tuple[Solved, InversionResult]:
+        """The best of all solves, and what it says.
+
+        Args:
+            again: Solves the same problem.
+            first: The solve that the Trainer saw. If someone stopped it, no others follow.
+            origin: Free numbers where it began, ``(P,)``.
+        """
+        best, starts, curve = first, [], None
+        others = not first.solution.stopped_early
+        if others and self.num_starts > 1:
+            best, starts = solve_from_elsewhere(again, best, origin, self.num_starts, self.start_spread)
+        if others and (name := asks_for_l_curve(tuple(best.scaled.objective.learnables.values()))) is not None:
+            best, curve = choose_smoothness(again, best, name)
+        return best, summarise(again, best, starts, curve, others and self.profile)
