@@ -136,12 +136,30 @@ def test_frames_without_change_tell_nothing_and_warn_of_nothing(speed, tmp_path,
     assert "the frames change too little, or too wildly, to tell a viscosity" in capsys.readouterr().out
 
 
-def test_noise_obeys_no_equation(tmp_path) -> None:
+def test_trajectories_without_viscosity_are_left_out(line, tmp_path, capsys) -> None:
+    frames, viscosity = line
+    store = store_of(tmp_path / "one.zarr", frames, viscosity * [0.0, 1.0], 0.03)
+    check = check_physics(store)
+    assert check.trajectories == (1,)
+    np.testing.assert_allclose(findings(check)[1].ratio, 1.0, atol=5e-3)
+    assert main(["inspect", str(store.path), "--physics"]) == 0
+    printed = capsys.readouterr().out
+    assert "cell Péclet:    1 to inf, |u|max dx" in printed
+    assert "left out:       1 of 2 trajectories, recorded with a viscosity of 0" in printed
+    store = store_of(tmp_path / "both.zarr", frames, viscosity * 0, 0.03)
+    assert main(["inspect", str(store.path), "--physics"]) == 0
+    assert "physics:        not checked: the recorded viscosity is 0" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="the viscosity of every trajectory is 0"):
+        check_physics(store)
+
+
+def test_noise_obeys_no_equation(tmp_path, capsys) -> None:
     noise = np.random.default_rng(0).standard_normal((2, 5, 1, 64))
-    assert (
-        "with any ν and c"
-        in warnings(findings(check_physics(store_of(tmp_path / "s.zarr", noise, [0.1, 0.1], 0.1))))[-1]
-    )
+    store = store_of(tmp_path / "s.zarr", noise, [0.1, 0.1], 0.1)
+    assert main(["inspect", str(store.path), "--physics"]) == 0
+    printed = capsys.readouterr().out
+    assert "with any ν and c" in printed.splitlines()[-1]
+    assert "too wildly" not in printed
 
 
 def test_three_dimensions(tmp_path) -> None:
@@ -191,4 +209,5 @@ def test_causes_that_no_single_mistake_explains() -> None:
         "The solver that made the data may add numerical diffusion; or the viscosity is recorded wrongly"
     )
     assert likely_cause(0.7, 1.0) == "The viscosity may be recorded wrongly"
+    assert likely_cause(1.3, 0.004) == "The data may solve u_t = ν Δu, without advection"
     assert likely_cause(5.0, 0.7).startswith("More than one of dt, extent, viscosity")

@@ -25,6 +25,13 @@ def test_the_speed_counts_and_cells_need_not_be_square() -> None:
     assert cell_peclet(velocity, Domain((4.0, 1.25), (10, 10)), 0.1).tolist() == pytest.approx([13.0])
 
 
+def test_without_viscosity_what_moves_is_never_resolved() -> None:
+    velocity = torch.tensor([3.0, 0.0, 1.0])[:, None, None].expand(3, 1, 8)
+    numbers = cell_peclet(velocity, Domain((1.0,), (8,)), torch.tensor([0.0, 0.0, 0.1]))
+    assert numbers.tolist() == pytest.approx([float("inf"), 0.0, 1.25])
+    assert explain_under_resolution(numbers).startswith("the viscosity is 0 in 1 of 3 trajectories: fronts have no")
+
+
 @pytest.mark.parametrize("peclet", [[0.1], [2.0, 1.9]])
 def test_resolved_fronts_need_no_words(peclet: list[float]) -> None:
     assert explain_under_resolution(torch.tensor(peclet)) is None

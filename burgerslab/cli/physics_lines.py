@@ -25,18 +25,25 @@ def physics_facts(store: Any) -> list[tuple[str, str]]:
     from burgerslab.data.physics_check import check_physics
     from burgerslab.data.physics_verdict import findings, warnings
 
+    num_inviscid = int((store.viscosity == 0).sum())
+    if num_inviscid == len(store.viscosity):
+        return [("physics", "not checked: the recorded viscosity is 0, beside which no fitted one can be put")]
     check = check_physics(store)
     results = findings(check)
     facts = [(finding.method, _finding_line(finding, check)) for finding in results]
+    if num_inviscid:
+        facts.append(
+            ("left out", f"{num_inviscid} of {len(store.viscosity)} trajectories, recorded with a viscosity of 0")
+        )
     if check.rollout is None:
         facts.append(("short rollout", "left out: the frames are too far apart for one that takes seconds"))
     messages = warnings(results)
     facts += [("warning", message) for message in messages]
-    if not messages and any(np.isfinite(finding.viscosity).any() for finding in results):
-        facts.append(("physics", "the frames obey u_t + (u·∇)u = ν Δu with the recorded viscosity"))
-    if not any(np.isfinite(finding.viscosity).any() for finding in results):
-        facts.append(("physics", "the frames change too little, or too wildly, to tell a viscosity"))
-    return facts
+    if messages:
+        return facts
+    if any(np.isfinite(finding.viscosity).any() for finding in results):
+        return [*facts, ("physics", "the frames obey u_t + (u·∇)u = ν Δu with the recorded viscosity")]
+    return [*facts, ("physics", "the frames change too little, or too wildly, to tell a viscosity")]
 
 
 def _finding_line(finding: Any, check: Any) -> str:
@@ -64,7 +71,7 @@ def _error(values: Any) -> str:
 
 
 def _range(values: Any, form: str) -> str:
-    """Smallest to largest of the finite values; one number where they print alike."""
-    known = np.asarray(values)[np.isfinite(values)]
+    """Smallest to largest of the values that are not NaN; one number where they print alike."""
+    known = np.asarray(values)[~np.isnan(values)]
     low, high = format(float(known.min()), form), format(float(known.max()), form)
     return low if low == high else f"{low} to {high}"

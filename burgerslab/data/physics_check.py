@@ -68,15 +68,19 @@ def check_physics(store: Store) -> PhysicsCheck:
     ones fewer. Rollouts start at the first frame and in the middle of at most 4 trajectories.
 
     Args:
-        store: A complete store.
+        store: A complete store. Trajectories with a viscosity of 0 are left out.
 
     Raises:
+        ValueError: If the viscosity of every trajectory is 0.
         StoreCorruptError: If a value is not what was written.
     """
     layout = store.layout
     num_frames = max(4, _BALANCE_BUDGET // (layout.domain.num_cells * layout.domain.dimension))
-    count = min(_MOST_TRAJECTORIES, layout.num_trajectories, max(1, num_frames // (2 * len(_OFFSETS))))
-    trajectories = np.unique(np.linspace(0, layout.num_trajectories - 1, count).round().astype(int))
+    viscous = np.flatnonzero(store.viscosity > 0)
+    if not viscous.size:
+        raise ValueError(f"{store.path}: the viscosity of every trajectory is 0, beside which none can be fitted")
+    count = min(_MOST_TRAJECTORIES, viscous.size, max(1, num_frames // (2 * len(_OFFSETS))))
+    trajectories = viscous[np.unique(np.linspace(0, viscous.size - 1, count).round().astype(int))]
     chosen, pairs = sampled_frames(layout.num_frames, num_frames // len(trajectories))
     intervals = [(first, last, (chosen[last] - chosen[first]) * layout.dt) for first, last in pairs]
     recorded = torch.tensor(store.viscosity[trajectories])
@@ -84,7 +88,7 @@ def check_physics(store: Store) -> PhysicsCheck:
     for position, trajectory in enumerate(trajectories.tolist()):
         frames = torch.from_numpy(store.read("velocity", [trajectory])[0])
         energies.append(_energies(frames[chosen].double(), layout.domain))
-        peclet.append(float(cell_peclet(frames[None], layout.domain, float(recorded[position]))[0]))
+        peclet.append(float(cell_peclet(frames[None].double(), layout.domain, float(recorded[position]))[0]))
         if position < _ROLLOUT_TRAJECTORIES:
             kept.append(frames)
     balance = balance_coefficients(_joined(energies), intervals, recorded)
@@ -157,7 +161,7 @@ def _plan(frames: list[Tensor], domain: Domain, dt: float, advection: Tensor, pe
     starts = (0, total // 2) if total >= 4 else (0,)
     longest = total - 1 - starts[-1]
     enough = min(3, longest)
-    wanted = min(_MOST_REFINED, max(1, math.ceil(peclet / LARGEST_RESOLVED_CELL_PECLET)))
+    wanted = math.ceil(min(_MOST_REFINED, max(1.0, peclet / LARGEST_RESOLVED_CELL_PECLET)))
     counts = [count for count in (4, 3, 2, 1) if count <= len(frames)]
     candidates = [(count, starts, k, enough, 1) for k in range(wanted, 0, -1) for count in counts]
     candidates += [(1, starts[:1], 1, 1, patience) for patience in (1, _PATIENCE)]

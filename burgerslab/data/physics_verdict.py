@@ -166,7 +166,7 @@ def _cause(finding: Finding) -> str:
     if finding.is_unlike_the_equation:
         return (
             "Forcing, walls or another boundary, another equation (∇·(u⊗u) in more than one dimension), axes in "
-            "another order, or frames at unequal times look like that"
+            "another order or direction, or frames at unequal times look like that"
         )
     return likely_cause(
         _typical(finding.ratio, finding.viscosity_off), _typical(finding.advection, finding.advection_off)
@@ -192,6 +192,8 @@ def likely_cause(ratio: float, advection: float) -> str:
     def is_near(value: float, target: float, tolerance: float = 0.03) -> bool:
         return value > 0 and abs(math.log(value / target)) < tolerance
 
+    if abs(advection) < 0.05:
+        return "The data may solve u_t = ν Δu, without advection"
     if is_near(advection, 1.0, 0.005):
         for factor, name in ((math.pi, "π"), (2.0, "2"), (4 * math.pi**2, "4π²")):
             if is_near(ratio, 1 / factor):

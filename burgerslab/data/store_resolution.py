@@ -23,7 +23,6 @@ def peclet_numbers(store: Store, most: int | None = None) -> npt.NDArray[np.floa
     at_once = store.block_size if len(wanted) == count else 1
     numbers = []
     for rows in np.split(wanted, range(at_once, len(wanted), at_once)):
-        velocity = torch.from_numpy(store.read("velocity", rows))
-        viscosity = torch.tensor(store.viscosity[rows]).to(velocity)
-        numbers.append(cell_peclet(velocity, store.layout.domain, viscosity).double().numpy())
+        velocity = torch.from_numpy(store.read("velocity", rows)).double()  # squares overflow in float32
+        numbers.append(cell_peclet(velocity, store.layout.domain, torch.tensor(store.viscosity[rows])).numpy())
     return np.concatenate(numbers)

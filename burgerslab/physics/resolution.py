@@ -29,13 +29,15 @@ def cell_peclet(
     Args:
         velocity: ``(B, C, *N)`` or ``(B, T, C, *N)``, units L/T. The maximum is taken over all that is given.
         domain: Box and grid.
-        viscosity: One number, or one per trajectory ``(B,)``, units L²/T, positive.
+        viscosity: One number, or one per trajectory ``(B,)``, units L²/T. Where it is 0, what moves has an infinite
+            number, and what rests has 0.
     """
     component = velocity.ndim - domain.dimension - 1
     spacing = torch.tensor(domain.spacing, dtype=velocity.dtype, device=velocity.device)
     weights = spacing.reshape(-1, *(1,) * domain.dimension)
     crossing = (velocity * weights).square().sum(dim=component).sqrt()
-    return crossing.flatten(1).amax(dim=1) / viscosity
+    largest = crossing.flatten(1).amax(dim=1)
+    return torch.where(largest > 0, largest / viscosity, torch.zeros_like(largest))
 
 
 def likely_bias(peclet: float) -> float:
@@ -63,6 +65,11 @@ def explain_under_resolution(peclet: Float[Tensor, "B"], refine: int = 1) -> str
     if not bool(above.any()):
         return None
     largest = float(peclet.max())
+    if math.isinf(largest):
+        return (
+            f"the viscosity is 0 in {int(peclet.isinf().sum())} of {len(peclet)} trajectories: fronts have no width, "
+            "which no grid resolves, and a viscosity recovered there is that of the scheme"
+        )
     if largest > _PECLET[-1]:
         bias = f"by more than {_BIAS[-1]:.0f} %"
     else:
