@@ -45,7 +45,7 @@ def test_the_mean_interval_of_a_clock_that_drifts():
         (np.linspace(0, 1, 20) ** 1.02, r"x is not evenly spaced: entry \d+ is 0.\d+ instead of 0.\d+ "),
         (np.array([0, 1, 2, 3.05, 4]), "entry 3 is 3.05 instead of 3 "),
         (np.array([0, 1, 1, 2]), r"x must increase; it does not after positions \[1\]"),
-        (np.arange(5.0)[::-1], r"x must increase; .*\[0, 1, 2, 3\]"),
+        (np.arange(5.0)[::-1], "x decreases; reverse it, and the data along it"),
         (np.array([0, np.nan, 2]), r"x holds values that are not finite, at positions \[1\]"),
         (np.zeros((3, 3)), r"x must be a list of at least 2 real numbers, got shape \(3, 3\) of float64"),
         (np.array([1.0]), r"at least 2 real numbers, got shape \(1,\)"),

@@ -132,7 +132,8 @@ def test_repeated_end_points_must_repeat_in_every_trajectory(tmp_path):
     [
         ({"usol": None}, r"there is no variable 'usol'; it has \['t', 'x'\]. Options such as --reader.solution name"),
         ({"usol": np.zeros((100, 256))}, r"usol must be \(points, times\) = \(256, 100\) as x and t, got shape"),
-        ({"x": np.cos(np.linspace(0, 3, 256))}, "x must increase; it does not after positions"),
+        ({"x": np.cos(np.linspace(0, 3, 256))}, "x decreases; reverse it, and the data along it"),
+        ({"x": np.cos(np.linspace(-1, 3, 256))}, "x must increase; it does not after positions"),
         ({"t": np.linspace(0, 1, 100) ** 2}, "t is not evenly spaced"),
         ({"usol": np.full((256, 100), 1j)}, "got complex128"),
         ({}, r"files of this format do not tell it; for Raissi's .* 0.01/π = 0.00318309.*. Give it with --viscosity"),
@@ -182,6 +183,12 @@ def rewrite(name, values):
         (rewrite("dimensions/time", np.arange(5) ** 2), "dimensions/time is not evenly spaced"),
         (rewrite("dimensions/x", np.zeros((4, 12))), "dimensions/x must be one list of coordinates for all"),
         (rewrite("t1_fields/velocity", np.zeros((4, 5, 12, 10, 3))), r"must have the shape \(4, 5, 12, 10, 2\), got"),
+        (rewrite("t1_fields/velocity", 3.0), r"must be \(n_traj, T, .*\(n_traj, 5, 12, 10, 2\), got shape \(\)"),
+        (lambda file: file.create_group("t0_fields/more"), "there is no data set 'more' in /t0_fields; it has"),
+        (rewrite("t0_fields", 3.0), "there is no group 't0_fields'"),
+        (rewrite("scalars", 3.0), "there is no group 'scalars'"),
+        (rewrite("scalars/viscosity", "0.1"), "scalars/viscosity must be one number or .*, got 1 of .S3"),
+        (change("scalars/viscosity", "time_varying", True), "got 4 of float32, which vary in time"),
         (
             rewrite("scalars/viscosity", np.ones(3)),
             "scalars/viscosity must be one number or one per trajectory, got 3",

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from burgerslab.data.foreign import MatReader, NpzReader, PDEBenchReader, WellReader, import_file
 from tests.foreign_files import velocities, write_mat, write_npz, write_pdebench, write_well
@@ -121,6 +122,25 @@ def test_mat_of_a_whole_period_without_its_end(tmp_path):
     assert store.settings["grid"]["x"]["centring"] == "node"
     assert store.settings["options"] == {"space": "x", "time": "t", "solution": "u"}
     np.testing.assert_array_equal(everything(store)[0, :, 0], solution.real.T.astype(np.float32))
+
+
+def test_flat_ends_do_not_tell_whether_the_last_point_repeats_the_first(tmp_path):
+    x = np.linspace(-1, 1, 33)
+    pulse = np.maximum(0, 0.25 - x**2)[:, None] * np.linspace(1, 0.9, 4)
+    write_mat(tmp_path / "pulse.mat", {"x": x, "t": np.arange(4.0), "usol": pulse})
+    store = to_store(MatReader(), tmp_path / "pulse.mat", viscosity=0.1)
+    assert store.layout.domain.resolution == (33,)
+    assert [note[:49] for note in store.settings["notes"]] == ["the velocity is flat where the ends along x meet:"]
+
+
+def test_mat_of_a_sparse_solution(tmp_path):
+    solution = write_mat(tmp_path / "full.mat")
+    solution[10:-10][np.abs(solution[10:-10]) < 0.5] = 0
+    write_mat(tmp_path / "sparse.mat", {"usol": scipy.sparse.csc_matrix(solution)})
+    store = import_file(MatReader(), tmp_path / "sparse.mat", tmp_path / "s.zarr", viscosity=0.1, progress=False)
+    np.testing.assert_array_equal(
+        store.read("velocity", [0])[0, :, 0], solution.T[:, :255].astype(np.float32), strict=True
+    )
 
 
 def test_well(tmp_path):

@@ -75,10 +75,9 @@ def import_facts(store: Any) -> list[tuple[str, str]]:
         settings["grid"].items(), layout.domain.extent, layout.domain.resolution, strict=True
     ):
         points = {"cell": "cell centres", "node": "node points", "unknown": "points"}[axis["centring"]]
+        origin = 0.0 if abs(axis["origin"]) < 1e-9 * extent else axis["origin"]  # of rounding
         end = "; the end point, which repeats the first, is left out" if axis["end_point_repeated"] else ""
-        facts.append(
-            (name, f"{cells} {points} in a period of {extent:.9g} L; 0 is {axis['origin']:.9g} in the file{end}")
-        )
+        facts.append((name, f"{cells} {points} in a period of {extent:.9g} L; 0 is {origin:.9g} in the file{end}"))
     return facts + [("note", note) for note in settings["notes"]]
 
 

@@ -58,6 +58,8 @@ def evenly_spaced(values: npt.ArrayLike, name: str) -> EvenlySpaced:
         )
     exact = numbers.astype(np.float64)
     steps = np.diff(exact)
+    if (steps < 0).all():
+        raise ForeignFileError(f"{name} decreases; reverse it, and the data along it")
     if not (steps > 0).all():
         raise ForeignFileError(f"{name} must increase; it does not after positions {_some(~(steps > 0))}")
     first, count = float(exact[0]), len(exact)
@@ -159,6 +161,20 @@ def repeats_first_point(values: np.ndarray, axis: int) -> bool:
     first, second, last = (np.take(values, index, axis).astype(np.float64) for index in (0, 1, -1))
     seam = float(np.abs(last - first).max())
     return seam < 0.01 * float(np.abs(second - first).max()) and seam <= 1e-5 * float(np.abs(values).max())
+
+
+def is_flat_at_the_seam(values: np.ndarray, axis: int) -> bool:
+    """Whether the first two points of an axis and the last are equal up to rounding.
+
+    Such values do not tell whether the last point repeats the first.
+
+    Args:
+        values: The field, at least 2 points along the axis.
+        axis: The axis.
+    """
+    first, second, last = (np.take(values, index, axis).astype(np.float64) for index in (0, 1, -1))
+    largest = max(float(np.abs(last - first).max()), float(np.abs(second - first).max()))
+    return largest <= 1e-5 * float(np.abs(values).max())
 
 
 def seam_ratio(values: np.ndarray, axis: int) -> float:

@@ -66,6 +66,7 @@ def _load(path: Path) -> dict[str, Any]:
     import zlib
 
     import scipy.io
+    import scipy.sparse
     from scipy.io.matlab import MatReadError
 
     try:
@@ -77,4 +78,8 @@ def _load(path: Path) -> dict[str, Any]:
         raise ForeignFileError(
             f"this is no MATLAB file, or damaged ({error}); check FORMAT and the download"
         ) from error
-    return {name: values for name, values in arrays.items() if not name.startswith("__")}
+    return {
+        name: values.toarray() if scipy.sparse.issparse(values) else values
+        for name, values in arrays.items()
+        if not name.startswith("__")
+    }

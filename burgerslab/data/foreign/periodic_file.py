@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from burgerslab.data.foreign.coordinates import repeats_first_point, seam_ratio
+from burgerslab.data.foreign.coordinates import is_flat_at_the_seam, repeats_first_point, seam_ratio
 from burgerslab.data.foreign.foreign_errors import ForeignFileError
 from burgerslab.data.foreign.reader import ForeignFile
 from burgerslab.data.layout import CHUNK_BYTES, FieldSpec, StoreLayout
@@ -51,7 +51,7 @@ class PeriodicFile:
         sample = sample.astype(np.result_type(sample, np.float32), copy=False)  # differences of integers wrap
         with np.errstate(invalid="ignore"):  # infinite values are refused when everything is read
             self.repeated = tuple(repeats_first_point(sample, index - num_axes) for index in range(num_axes))
-            self.notes = [*contents.notes, *_doubts(sample, num_axes)]
+            self.notes = [*contents.notes, *_doubts(sample, self.repeated)]
         try:
             self.layout = self._layout()
         except ForeignFileError:
@@ -146,12 +146,14 @@ class PeriodicFile:
         return values
 
 
-def _doubts(velocity: np.ndarray, num_axes: int) -> Iterator[str]:
-    """Whether the first trajectories look periodic along each axis."""
-    for index in range(num_axes):
-        ratio = seam_ratio(velocity, index - num_axes)
+def _doubts(velocity: np.ndarray, repeated: tuple[bool, ...]) -> Iterator[str]:
+    """What the first trajectories leave open of the period of each axis."""
+    for index, label in enumerate(AXIS_NAMES[: len(repeated)]):
+        ratio = seam_ratio(velocity, index - len(repeated))
         if ratio > _SUSPICIOUS:
+            yield f"the ends along {label} differ {ratio:.0f} times more than any neighbours do: is the box periodic?"
+        if not repeated[index] and is_flat_at_the_seam(velocity, index - len(repeated)):
             yield (
-                f"the ends along {AXIS_NAMES[index]} differ {ratio:.0f} times more than any neighbours do: is the "
-                "box periodic?"
+                f"the velocity is flat where the ends along {label} meet: it does not tell whether the last point "
+                "repeats the first, and counts as one more cell; if it does, leave it out of the file"
             )

@@ -53,7 +53,13 @@ class WellReader(ForeignReader):
             stamps = find_dataset(dimensions, "time")
             times = evenly_spaced(read_rows(stamps), "dimensions/time")
             space = tuple(axis.num_points for axis in axes.values())
-            num_trajectories = find_dataset(find_group(file, "t1_fields"), self.velocity).shape[0]
+            velocity = find_dataset(find_group(file, "t1_fields"), self.velocity)
+            if velocity.ndim != len(space) + 3:
+                raise ForeignFileError(
+                    f"{velocity.name} must be (n_traj, T, *space, D) = (n_traj, {times.count}, "
+                    f"{', '.join(map(str, space))}, {len(space)}), got shape {velocity.shape}"
+                )
+            num_trajectories = velocity.shape[0]
             fields, left_out = self._find_fields(file, (num_trajectories, times.count, *space))
             viscosity, source = self._find_viscosity(file, num_trajectories)
             contents = FileContents(
@@ -73,17 +79,18 @@ class WellReader(ForeignReader):
         left_out: list[str] = []
         found = set()
         for group, num_components in (("t1_fields", len(shape) - 2), ("t0_fields", None), ("t2_fields", None)):
-            for name in sorted(file.get(group, ()), key=lambda name: (name != self.velocity, name)):
+            present = find_group(file, group) if group in file else {}
+            for name in sorted(present, key=lambda name: (name != self.velocity, name)):
                 is_velocity = group == "t1_fields" and name == self.velocity
                 found.add(name)
                 if not is_velocity and self.fields is not None and name not in self.fields:
                     left_out.append(f"{group}/{name}")
                     continue
-                if group == "t2_fields" or not np.all(file[group][name].attrs.get("dim_varying", True)):
+                if group == "t2_fields" or not np.all(present[name].attrs.get("dim_varying", True)):
                     left_out.append(f"{group}/{name}")
                     continue
                 stored = "velocity" if is_velocity else name
-                fields.append(WellField(file[group][name], stored, num_components, shape))
+                fields.append(WellField(find_dataset(present, name), stored, num_components, shape))
         if unknown := sorted(set(self.fields or ()) - found):
             raise ForeignFileError(
                 f"there are no fields {unknown}, which --reader.fields names; it has {sorted(found)}"
@@ -93,15 +100,10 @@ class WellReader(ForeignReader):
     def _find_viscosity(self, file: Any, num_trajectories: int) -> tuple[np.ndarray | None, str]:
         """Viscosity of each trajectory, and where it was found."""
         names = _NAMES_OF_VISCOSITY if self.viscosity is None else (self.viscosity,)
-        scalars = file.get("scalars", {})
+        scalars = find_group(file, "scalars") if "scalars" in file else {}
         for name in names:
             if name in scalars:
-                values = read_rows(find_dataset(scalars, name)).astype(np.float64).reshape(-1)
-                if values.size not in (1, num_trajectories):
-                    raise ForeignFileError(
-                        f"scalars/{name} must be one number or one per trajectory, got {values.size} of them"
-                    )
-                return np.broadcast_to(values, num_trajectories).copy(), f"scalars/{name}"
+                return _per_trajectory(find_dataset(scalars, name), num_trajectories), f"scalars/{name}"
             if name in file.attrs:
                 value = as_number(file.attrs[name], f"the attribute {name}")
                 return np.full(num_trajectories, value), f"the attribute {name}"
@@ -109,6 +111,17 @@ class WellReader(ForeignReader):
             f"none of {list(names)} is in scalars, which has {sorted(scalars)}, or among the attributes; "
             "--reader.viscosity names another"
         )
+
+
+def _per_trajectory(scalar: Any, num_trajectories: int) -> np.ndarray:
+    values = read_rows(scalar).reshape(-1)
+    in_time = bool(np.any(scalar.attrs.get("time_varying", False)))
+    if in_time or values.size not in (1, num_trajectories) or values.dtype.kind not in "fiu":
+        raise ForeignFileError(
+            f"{scalar.name[1:]} must be one number or one per trajectory, got {values.size} of {values.dtype}"
+            f"{', which vary in time' if in_time else ''}"
+        )
+    return np.broadcast_to(values.astype(np.float64), num_trajectories).copy()
 
 
 def _axes(dimensions: Any) -> dict[str, Axis]:
