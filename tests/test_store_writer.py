@@ -184,7 +184,7 @@ def test_a_plan_is_checked_before_anything_is_made(tmp_path, options, message):
 @pytest.mark.parametrize(
     ("number", "message"),
     [
-        (errno.ENOSPC, r"No space left on device .* finished so far are kept.*generate` again to resume"),
+        (errno.ENOSPC, r"No space left on device .* finished so far are kept.*the same command again to resume"),
         (errno.EDQUOT, "the disk or the quota is full"),
         (errno.EROFS, "Read-only file system .* this location is not writable"),
         (errno.EACCES, "Permission denied .*choose another path or change the permissions"),

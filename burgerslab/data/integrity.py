@@ -44,7 +44,8 @@ def corrupt(path: Path, damage: Sequence[Damage]) -> StoreCorruptError:
     more = f"\n  and {len(damage) - 20} more" if len(damage) > 20 else ""
     return StoreCorruptError(
         f"{path}: damaged files:\n  {listed}{more}\nNothing was read from them. `burgerslab generate` "
-        "with the config of this store makes the damaged blocks again; or restore the files"
+        "with the config of this store, or `burgerslab import` of its file, makes the damaged blocks again; or "
+        "restore the files"
     )
 
 
@@ -84,8 +85,8 @@ def require_metadata(path: Path, record: StoreRecord) -> None:
     if damage := metadata_damage(path, record):
         files = ", ".join(f"{item.file} {item.reason}" for item in damage)
         raise StoreCorruptError(
-            f"{path}: {files}. Restore the file from a copy, or set overwrite and run `burgerslab generate` to "
-            "make the whole store again"
+            f"{path}: {files}. Restore the file from a copy, or make the whole store again: run "
+            "`burgerslab generate` with overwrite set, or `burgerslab import --overwrite`"
         )
 
 

@@ -50,7 +50,7 @@ def explained_os_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = (
                 "the disk or the quota is full. Blocks finished so far are kept: free some space and run "
-                "`burgerslab generate` again to resume"
+                "the same command again to resume"
             )
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             advice = (
@@ -59,5 +59,5 @@ def explained_os_errors(path: Path) -> Iterator[None]:
                 "or change the permissions"
             )
         else:
-            advice = "blocks finished so far are kept; run `burgerslab generate` again to resume"
+            advice = "blocks finished so far are kept; run the same command again to resume"
         raise StoreError(f"{path}: {reason} ({error.filename or 'no file named'}); {advice}") from error
