@@ -75,6 +75,20 @@ def test_segments_keep_less_for_the_backward_pass() -> None:
     assert num_numbers_kept(False) > 10 * num_numbers_kept(2)
 
 
+def test_a_step_may_leave_the_viscosity_out() -> None:
+    class Halving(Scheme):
+        order = 1
+
+        def step(self, velocity, viscosity, dt):
+            return velocity * 0.5
+
+    viscosity = VISCOSITY.clone().requires_grad_()
+    velocity = smooth_velocity(LINE).requires_grad_()
+    Rollout(Halving(), LINE, 0.02, checkpoint=2)(velocity, viscosity, 6)[:, -1].sum().backward()
+    assert viscosity.grad is None
+    torch.testing.assert_close(velocity.grad, torch.full_like(velocity, 0.5**6))
+
+
 @pytest.mark.parametrize("checkpoint", [0, -1])
 def test_segments_of_no_step_are_refused(checkpoint: int) -> None:
     with pytest.raises(ValueError, match=f"checkpoint must be true, false or at least 1 step, got {checkpoint}"):

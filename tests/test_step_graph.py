@@ -63,6 +63,18 @@ def test_complex_arithmetic_without_a_rule_stays() -> None:
     assert with_real_numbers(graph, [values]) is graph
 
 
+def test_complex_numbers_may_change_their_precision() -> None:
+    def step(values: Tensor) -> Tensor:
+        return torch.fft.irfft(torch.fft.rfft(values).to(torch.complex128) * 0.1, n=8)
+
+    values = torch.randn(8)
+    graph = record(step, [values])
+    with_real = with_real_numbers(graph, [values])
+    assert with_real is not graph
+    assert with_real(values).dtype == torch.float64
+    assert torch.equal(with_real(values), graph(values))
+
+
 # In a process of its own: what checks the types of arguments in tests cannot be compiled.
 COMPILED = """
 import torch

@@ -43,7 +43,8 @@ class _Recomputed(torch.autograd.Function):
         with torch.enable_grad():
             results = ctx.advance(leaves[0], _by_step(leaves[1:], ctx.num_steps))
         wanted = [leaf for leaf in leaves if leaf.requires_grad]
-        found = iter(torch.autograd.grad(results, wanted, gradients))
+        # A step of one's own may use no viscosity.
+        found = iter(torch.autograd.grad(results, wanted, gradients, allow_unused=True))
         return None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
 
 

@@ -105,7 +105,7 @@ def _product(target: Callable[..., Tensor], a: _Pair | Factor, b: _Pair | Factor
 def _converted(target: Callable[..., Tensor], value: Tensor | _Pair, **kwargs: Any) -> Tensor | _Pair:
     dtype = kwargs.get("dtype", torch.float64)
     if isinstance(value, _Pair):
-        return value
+        return _Pair(value.real.to(dtype.to_real()), value.imaginary.to(dtype.to_real()))
     # A real factor stays real: products with it need no imaginary part.
     return value.to(dtype.to_real()) if dtype.is_complex else target(value, **kwargs)
 
