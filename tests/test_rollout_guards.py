@@ -171,7 +171,7 @@ def test_what_does_not_fit_is_refused(velocity, viscosity, num_frames: int, mess
     [
         (0.0, 1, "dt must be positive and finite, got 0.0"),
         (float("nan"), 1, "dt must be positive and finite, got nan"),
-        (0.1, 0, "substeps must be at least 1, got 0"),
+        (0.1, 0, "substeps must be a whole number from 1 on, got 0"),
     ],
 )
 def test_steps_that_make_no_sense_are_refused(dt: float, substeps: int, message: str) -> None:
@@ -206,7 +206,7 @@ def test_a_refined_rollout_refuses_the_same(velocity: torch.Tensor, message: str
 
 
 def test_a_refinement_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="refine must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="refine must be a whole number from 1 on, got 0"):
         Rollout(FiniteDifference(6), LINE, 0.1, refine=0)
 
 

@@ -1,5 +1,6 @@
 """The Burgers equation on periodic boxes: domains, schemes, initial conditions, viscosities, rollouts."""
 
+from burgerslab.physics.divergence import DivergedError as DivergedError
 from burgerslab.physics.domain import Domain as Domain
 from burgerslab.physics.equation import Equation as Equation
 from burgerslab.physics.exact import AccuracyError as AccuracyError
@@ -14,7 +15,6 @@ from burgerslab.physics.profiles import Shock as Shock
 from burgerslab.physics.profiles import Sine as Sine
 from burgerslab.physics.resolution import cell_peclet as cell_peclet
 from burgerslab.physics.resolution import explain_under_resolution as explain_under_resolution
-from burgerslab.physics.rollout import DivergedError as DivergedError
 from burgerslab.physics.rollout import Rollout as Rollout
 from burgerslab.physics.rollout import UnstableStepError as UnstableStepError
 from burgerslab.physics.schemes import WENO as WENO

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.physics import phi_bridge
 from burgerslab.physics.checkpointing import Coefficients, recomputed
+from burgerslab.physics.divergence import check_finite
 from burgerslab.physics.domain import Domain
 from burgerslab.physics.refinement import coarsen, refine
 from burgerslab.physics.rollout_inputs import check_coefficients, complete_directions
@@ -21,10 +22,6 @@ from burgerslab.physics.step_graph import Step
 _NUM_STEPS_WORTH_A_CAPTURE = 64
 # What the backward pass of one step keeps, in velocity fields; the best length of a segment depends on it weakly.
 _STATES_SAVED_PER_STEP = 20
-
-
-class DivergedError(ValueError):
-    """A rollout became infinite or not a number."""
 
 
 class UnstableStepError(ValueError):
@@ -49,7 +46,7 @@ class Rollout:
         capture: Whether long rollouts are captured.
         compile: Whether the captured step is compiled to machine code, for runs of hours: it costs half a minute or
             more for every shape, at its first step, and again at the first one that needs gradients. Results agree
-            with those of the captured step to rounding.
+            with those of the captured step to rounding. `sensitivities` takes the captured step all the same.
         checkpoint: Steps per segment whose intermediate results a backward pass computes anew instead of keeping
             them; true chooses √(steps/20), which needs the least memory. The gradients are the same to the bit, for
             about a third more time. A gradient of a gradient is not to be had.
@@ -72,10 +69,9 @@ class Rollout:
     ) -> None:
         if not (numbers.isfinite(dt) and dt > 0):
             raise ValueError(f"dt must be positive and finite, got {dt}")
-        if substeps < 1:
-            raise ValueError(f"substeps must be at least 1, got {substeps}")
-        if refine < 1:
-            raise ValueError(f"refine must be at least 1, got {refine}")
+        for option, value in (("substeps", substeps), ("refine", refine)):
+            if value < 1 or value != int(value):
+                raise ValueError(f"{option} must be a whole number from 1 on, got {value}")
         self.scheme = scheme
         self.domain = domain
         self.dt = float(dt)
@@ -123,7 +119,7 @@ class Rollout:
         velocity = self._refined(velocity)
         step = self._step_for(velocity, coefficients, num_frames * self.substeps)
         stacked = torch.stack(list(self._frames(step, velocity, coefficients, num_frames)), dim=1)
-        _check_finite(stacked.detach(), self.dt)
+        check_finite(stacked.detach(), self.dt)
         return stacked
 
     def sensitivities(
@@ -183,7 +179,7 @@ class Rollout:
             for _ in range(self.substeps):
                 velocity, rate = step(velocity, rate, *coefficients.values(), *rates.values())
             on_domain = coarsen(velocity, self.domain, self.refine)
-            _check_finite(on_domain[:, None], self.dt, frame)
+            check_finite(on_domain[:, None], self.dt, frame)
             yield on_domain, coarsen(rate, self.domain, self.refine)
 
     def check_stability(self, velocity: Float[Tensor, "B C *N"], viscosity: float) -> None:
@@ -291,17 +287,3 @@ def _rounded_down(number: float) -> float:
     """To three digits, so that a limit that is read off a message and adopted is kept."""
     unit = 10.0 ** (numbers.floor(numbers.log10(number)) - 2)
     return numbers.floor(number / unit) * unit
-
-
-def _check_finite(frames: Float[Tensor, "B T C *N"], dt: float, first: int = 1) -> None:
-    finite: Bool[Tensor, "B T"] = torch.isfinite(frames).flatten(2).all(dim=2)
-    if bool(finite.all()):
-        return
-    trajectory = int((~finite).any(dim=1).nonzero()[0])
-    frame = int((~finite[trajectory]).nonzero()[0]) + first
-    num_bad = int((~finite).any(dim=1).sum())
-    raise DivergedError(
-        f"the rollout is not finite in {num_bad} of {len(frames)} trajectories, first in trajectory {trajectory} at "
-        f"frame {frame} (time {frame * dt:.3g}). Use more substeps, a finer resolution or refine (the cell Péclet "
-        "number |u| dx / viscosity should stay below 5) or a larger viscosity"
-    )

@@ -8,9 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.physics.coefficients import Coefficients, fit_coefficients
+from burgerslab.physics.divergence import DivergedError
 from burgerslab.physics.domain import Domain
 from burgerslab.physics.refinement import refine
-from burgerslab.physics.rollout import DivergedError, Rollout
+from burgerslab.physics.rollout import Rollout
 from burgerslab.physics.schemes import FiniteDifference
 
 _SCHEME = FiniteDifference(6)
