@@ -15,6 +15,7 @@ from burgerslab.data import (
     RandomPoints,
 )
 from burgerslab.surrogate import Curriculum, Pushforward, Surrogate, UNet
+from burgerslab.surrogate.masked_loss import with_interaction
 from tests.small_stores import line_simulation
 from tests.test_surrogate import QUIET
 
@@ -125,3 +126,17 @@ def test_validation_and_test_see_the_clean_truth(path):
         assert torch.equal(noisy["target"], true["target"])
     (batch, *_) = module.train_dataloader()
     assert np.isclose(batch["mask"].float().mean(), 0.5 * 3 / 5)  # frames 0, 2 and 4 of a window of 5
+
+
+def test_data_and_interaction_are_told_apart_and_weighted_by_their_shares() -> None:
+    error = torch.tensor([1.0, 3.0, 2.0, 4.0], dtype=torch.float64).reshape(4, 1, 1, 1).expand(4, 2, 1, 3)
+    observed = torch.tensor([True, True, False, False])
+    loss, parts = with_interaction(error, torch.zeros_like(error), observed, weight=0.5)
+    # mean squares (1 + 9) / 2 and (4 + 16) / 2, half of the windows each
+    assert {name: (float(value), number) for name, (value, number) in parts.items()} == {
+        "data_loss": (5.0, 2),
+        "interaction_loss": (10.0, 2),
+    }
+    assert float(loss) == 0.5 * 5.0 + 0.5 * 0.5 * 10.0
+    _, parts = with_interaction(error[2:], torch.zeros_like(error[2:]), observed[2:], weight=0.5)
+    assert set(parts) == {"interaction_loss"}

@@ -189,7 +189,9 @@ class Surrogate(pl.LightningModule):
         if bool(batch["observed"].all()):
             loss = mean_observed(error, wanted) if "mask" in batch else error.square().mean()
         else:
-            loss = with_interaction(error, wanted, batch["observed"], self.interaction_weight)
+            loss, parts = with_interaction(error, wanted, batch["observed"], self.interaction_weight)
+            for name, (part, size) in parts.items():
+                self.log(f"train/{name}", part, on_step=False, on_epoch=True, batch_size=size)
         if not torch.isfinite(loss):
             raise DivergedError(
                 f"the training loss became {loss.item()} in epoch {self.current_epoch}, step {self.global_step}. "
@@ -218,9 +220,8 @@ class Surrogate(pl.LightningModule):
         nrmse = metrics.nrmse(prediction, batch["target"])
         correlation = metrics.correlation(prediction, batch["target"])
         duration = metrics.correlation_time(correlation, self._times(correlation.shape[1]))
-        size = len(prediction)
-        self.log("val/nrmse", nrmse.mean(), prog_bar=True, batch_size=size, sync_dist=True)
-        self.log("val/correlation_time", duration.mean(), batch_size=size, sync_dist=True)
+        self.log("val/nrmse", nrmse.mean(), prog_bar=True, batch_size=len(nrmse), sync_dist=True)
+        self.log("val/correlation_time", duration.mean(), batch_size=len(nrmse), sync_dist=True)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """Roll out whole trajectories; the errors of the surrogate and of persistence, per trajectory and frame."""
@@ -237,8 +238,8 @@ class Surrogate(pl.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Float[Tensor, "B T C *N"]:
         """Whole predicted trajectories, the initial frame included."""
-        prediction = self.rollout(batch["initial"], batch["target"].shape[1], batch["static"])
-        return torch.cat([batch["initial"][:, None], prediction], dim=1)
+        initial = batch["initial"]
+        return torch.cat([initial[:, None], self.rollout(initial, batch["target"].shape[1], batch["static"])], dim=1)
 
     def configure_optimizers(self) -> Any:
         """The optimizer, and the scheduler if there is one."""
@@ -287,8 +288,7 @@ class Surrogate(pl.LightningModule):
             if self.trainer.state.fn == TrainerFn.FITTING:
                 self.adopt(datamodule.description, datamodule.statistics)
             return
-        differences = self.description.differences(datamodule.description)
-        if differences:
+        if differences := self.description.differences(datamodule.description):
             raise ValueError(
                 f"the surrogate was trained on other data than {datamodule.store_path} ({'; '.join(differences)}); "
                 "use a store with the same dt and fields, or train anew"
