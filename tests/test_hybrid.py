@@ -6,62 +6,38 @@ import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch.nn.utils import parameters_to_vector
 
-from burgerslab.data import BurgersDataModule, Simulation, generate
 from burgerslab.hybrid import Exchange, Hybrid
 from burgerslab.inversion import Inversion, Viscosity
-from burgerslab.physics import ColeHopf, ConstantViscosity, Domain, RandomFourier
-from burgerslab.surrogate import Surrogate, UNet
-
-QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+from burgerslab.surrogate import Surrogate
+from tests.hybrid_run import QUIET, data, make_store, surrogate
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    simulation = Simulation(
-        domain=Domain((1.0,), (32,)),
-        viscosity=ConstantViscosity(0.03),
-        dt=0.02,
-        num_frames=11,
-        num_trajectories=6,
-        initial=RandomFourier(amplitude=0.4, max_mode=2),
-        scheme=ColeHopf(),
-    )
-    path = tmp_path_factory.mktemp("hybrid") / "exact.zarr"
-    generate(simulation, path, progress=False)
-    return path
+    return make_store(tmp_path_factory.mktemp("hybrid") / "exact.zarr")
 
 
-def data(store, **options) -> BurgersDataModule:
-    parts = {"train_sim_indices": [0, 1, 2], "val_sim_indices": [3], "test_sim_indices": [4, 5]}
-    return BurgersDataModule(str(store), num_predict_steps=2, batch_size=8, **parts, **options)
-
-
-def surrogate(datamodule: BurgersDataModule, num_epochs: int) -> Surrogate:
-    torch.manual_seed(1)
-    network = UNet(datamodule.in_channels, datamodule.out_channels, datamodule.dimension, filters=4, levels=1)
-
-    def cosine(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=num_epochs)
-
-    return Surrogate(network, lr_scheduler=cosine, input_noise=0.01)
-
-
-def hybrid_run(store, folder, hybrid: Hybrid, callbacks: list[Callback], num_epochs: int, **options) -> Surrogate:
+def hybrid_run(
+    store, folder, hybrid: Hybrid, callbacks: list[Callback], num_epochs: int, dropout: bool = False, **options
+) -> Surrogate:
     datamodule = data(store, **options)
-    model = surrogate(datamodule, num_epochs)
+    model = surrogate(datamodule, num_epochs, dropout)
     trainer = pl.Trainer(accelerator="cpu", default_root_dir=folder, callbacks=[hybrid, *callbacks], **QUIET)
     hybrid.fit(trainer, model, datamodule)
     assert trainer.current_epoch == num_epochs
     return model
 
 
-@pytest.mark.parametrize("averaged", [False, True])
-def test_the_fits_of_all_cycles_are_one_fit(store, tmp_path, averaged: bool) -> None:
+@pytest.mark.filterwarnings("ignore:.* does not have many workers")
+@pytest.mark.parametrize(
+    ("averaged", "dropout", "num_workers"), [(False, False, 0), (True, False, 0), (True, True, 2)]
+)
+def test_the_fits_of_all_cycles_are_one_fit(store, tmp_path, averaged, dropout, num_workers) -> None:
     def averaging() -> list[Callback]:
         return [EMAWeightAveraging(decay=0.9)] if averaged else []
 
-    datamodule = data(store)
-    one = surrogate(datamodule, 6)
+    datamodule = data(store, num_workers=num_workers)
+    one = surrogate(datamodule, 6, dropout)
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=6, default_root_dir=tmp_path / "one", callbacks=averaging(), **QUIET
     )
@@ -69,8 +45,22 @@ def test_the_fits_of_all_cycles_are_one_fit(store, tmp_path, averaged: bool) -> 
     hybrid = Hybrid(
         Inversion([Viscosity(0.05)]), num_cycles=2, epochs_per_cycle=2, warmup_epochs=2, exchange=Exchange(alpha=0)
     )
-    many = hybrid_run(store, tmp_path / "many", hybrid, averaging(), 6)
+    many = hybrid_run(store, tmp_path / "many", hybrid, averaging(), 6, dropout, num_workers=num_workers)
     assert torch.equal(parameters_to_vector(one.parameters()), parameters_to_vector(many.parameters()))
+
+
+def test_without_the_callback_many_fits_are_not_one(store, tmp_path) -> None:
+    weights = []
+    for ends in ([4], [2, 4]):
+        datamodule = data(store)
+        model = surrogate(datamodule, 4)
+        trainer = pl.Trainer(accelerator="cpu", max_epochs=4, default_root_dir=tmp_path, **QUIET)
+        for end in ends:
+            trainer.fit_loop.max_epochs = end
+            trainer.fit(model, datamodule=datamodule)
+        assert trainer.current_epoch == 4
+        weights.append(parameters_to_vector(model.parameters()))
+    assert (weights[0] - weights[1]).abs().max() > 1e-3
 
 
 class Windows(Callback):

@@ -34,6 +34,7 @@ class CycleRecord:
         interaction_loss: Mean square difference of the two from states of the exchange, over their mean square.
         surrogate_val_nrmse: Rollout error on validation trajectories; None without any.
         physical_val_nrmse: The same of the inversion.
+        num_evaluations: Evaluations of the inversion's objective in this cycle.
         parameters: Estimate, standard deviation and 95 % interval of each coefficient that is a number.
         doubts: What speaks against believing the parameters.
         returned: Agents that the guard took back to their best state.
@@ -48,6 +49,7 @@ class CycleRecord:
     interaction_loss: float
     surrogate_val_nrmse: float | None
     physical_val_nrmse: float | None
+    num_evaluations: int
     parameters: dict[str, dict[str, Any]]
     doubts: list[str] = field(default_factory=list)
     returned: list[str] = field(default_factory=list)

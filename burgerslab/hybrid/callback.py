@@ -1,26 +1,37 @@
 """Hybrid: a surrogate and an inversion that train in turn, each on the data and on what the other makes of them."""
 
 import logging
-import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, WeightAveraging
+from lightning.pytorch.callbacks import Callback
 
 from burgerslab.data import BurgersDataModule, Trajectories
-from burgerslab.hybrid.bookkeeping import CycleRecord, Ledger, compare_agents, numbers_of
-from burgerslab.hybrid.exchange import Exchange, draw_states, trajectories_of_physics, trajectories_of_surrogate
+from burgerslab.hybrid.bookkeeping import CycleRecord, Ledger, compare_agents
+from burgerslab.hybrid.exchange import (
+    Exchange,
+    draw_states,
+    first_number,
+    trajectories_of_physics,
+    trajectories_of_surrogate,
+)
+from burgerslab.hybrid.generated import GeneratedStores
 from burgerslab.hybrid.guard import Guard
 from burgerslab.hybrid.kept_state import KeptState
-from burgerslab.hybrid.preconditions import check_run
-from burgerslab.inversion import ConvergenceError, Inversion, InversionWarning
+from burgerslab.hybrid.physical_agent import PhysicalAgent
+from burgerslab.hybrid.preconditions import check_checkpoint, check_run
+from burgerslab.hybrid.quiet import without_repetition
+from burgerslab.hybrid.schedule import Agent, Progress, Schedule
+from burgerslab.hybrid.surrogate_agent import SurrogateAgent
+from burgerslab.inversion import Inversion
 from burgerslab.surrogate import Surrogate
 
-Agent = Literal["surrogate", "physical"]
-_SURROGATE, _PHYSICS = 0, 1
+_NUMBER_OF: dict[Agent, int] = {"surrogate": 0, "physical": 1}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -49,7 +60,7 @@ class Hybrid(Callback):
         begin_with: Which agent is fitted first in a cycle.
         exchange: What agents generate for each other.
         surrogate_interaction_weight: Weight of generated windows in the surrogate's loss, per window; ``balanced``
-            gives all of them together the weight of all observed ones.
+            gives all of them together, where a phase begins, the same share in the loss as all observed ones.
         physical_interaction_weight: Weight of the mean square error of generated windows in the inversion's
             objective; ``balanced`` makes both terms equal where a fit begins, so that an agent counts as much as it
             can be trusted.
@@ -88,36 +99,17 @@ class Hybrid(Callback):
                 "      - class_path: burgerslab.inversion.Viscosity\n"
                 "        init_args: {initial_guess: 0.05}"
             )
-        for option, value, least in (
-            ("num_cycles", num_cycles, 1),
-            ("epochs_per_cycle", epochs_per_cycle, 1),
-            ("warmup_epochs", warmup_epochs, 0),
-            ("max_iterations", max_iterations, 1),
-        ):
-            if value < least:
-                raise ValueError(f"Hybrid.{option} must be at least {least}, got {value}")
-        if isinstance(surrogate_interaction_weight, float | int) and not surrogate_interaction_weight >= 0:
-            raise ValueError(
-                f"Hybrid.surrogate_interaction_weight must not be negative, got {surrogate_interaction_weight}"
-            )
+        self.schedule = Schedule(num_cycles, epochs_per_cycle, warmup_epochs, max_iterations, begin_with)
         self.physical = physical
         self.physical.interaction_weight = physical_interaction_weight
-        self.num_cycles = num_cycles
-        self.epochs_per_cycle = epochs_per_cycle
-        self.warmup_epochs = warmup_epochs
-        self.max_iterations = max_iterations
         self.exchange = exchange
         self.ledger = Ledger()
-        self._phases: tuple[Agent, Agent] = (
-            ("physical", "surrogate") if begin_with == "physical" else ("surrogate", "physical")
-        )
-        self._weight = surrogate_interaction_weight
-        self._windows = (physical_num_predict_steps, physical_use_sliding_window)
+        self._physical = PhysicalAgent(physical, physical_num_predict_steps, physical_use_sliding_window)
+        self._surrogate = SurrogateAgent(surrogate_interaction_weight)
         self._guard = Guard(guard_margin)
-        self._windows_of_physics: BurgersDataModule | None = None
+        self._stores = GeneratedStores(exchange.memory_budget_gib, exchange.keep_generated)
+        self._progress = Progress()
         self._driving = False
-        self._cycle = 0
-        self._done: list[str] = []
 
     def fit(
         self,
@@ -137,37 +129,56 @@ class Hybrid(Callback):
         Raises:
             ValueError: If an option would hide generated windows, or the checkpoint is of no hybrid run.
         """
-        check_run(trainer, self, self.physical, surrogate, datamodule)
+        check_run(trainer, self, self.physical, self.schedule, surrogate, datamodule)
         self._guard.check(trainer, datamodule)
         if self.exchange.alpha == 0:
             _LOGGER.warning("exchange.alpha is 0: the agents train side by side and show each other nothing")
         datamodule.prepare_data()
         datamodule.setup("fit")
-        self._windows_of_physics = datamodule.with_windows(*self._windows)
-        kept = KeptState.of(trainer)
-        self._cycle, self._done = 0, []
+        self._physical.meet(datamodule)
+        self._progress = Progress()
+        self.ledger.load_state_dict([])
         if ckpt_path is not None:
             self._resume(ckpt_path)
-        self._driving = True
-        try:
-            if self._cycle == 0:
-                if self.warmup_epochs:
-                    self._fit_surrogate(trainer, surrogate, datamodule, ckpt_path)
-                self._cycle = 1
-            while self._cycle <= self.num_cycles:
-                for agent in self._phases:
-                    if agent in self._done:
-                        continue
+        schedule = self.schedule.shortened() if trainer.fast_dev_run else self.schedule
+        with self._clean_up(datamodule):
+            self._run(trainer, surrogate, datamodule, schedule, ckpt_path)
+
+    def windows_of_physics(self, datamodule: BurgersDataModule) -> BurgersDataModule:
+        """The data in the windows of the inversion, for fitting it alone."""
+        self._physical.meet(datamodule)
+        return self._physical.datamodule
+
+    def _run(
+        self,
+        trainer: pl.Trainer,
+        surrogate: Surrogate,
+        datamodule: BurgersDataModule,
+        schedule: Schedule,
+        ckpt_path: str | Path | None,
+    ) -> None:
+        kept = KeptState.of(trainer)
+        progress = self._progress
+        while progress.cycle <= schedule.num_cycles and not trainer.should_stop:
+            # A run that was resumed goes through the phases of its checkpoint again: they have nothing left to do.
+            for agent in schedule.phases if progress.cycle else ("surrogate",):
+                if agent in progress.done or schedule.last_epoch(progress.cycle) == 0:
+                    continue
+                generated = self._generate(agent, trainer, surrogate, datamodule)
+                with without_repetition(agent == "physical" or kept.path is not None):
                     if agent == "physical":
-                        self._fit_physics(trainer, surrogate, self._windows_of_physics)
+                        self._physical.fit(trainer, generated, schedule.max_iterations, progress.cycle)
                     else:
-                        self._fit_surrogate(trainer, surrogate, datamodule, kept.path or ckpt_path)
-                    self._done.append(agent)
-                self._close_cycle(trainer, surrogate, datamodule)
-                self._cycle, self._done = self._cycle + 1, []
-        finally:
-            self._driving = False
+                        last, path = schedule.last_epoch(progress.cycle), kept.path or ckpt_path
+                        self._surrogate.fit(trainer, surrogate, datamodule, generated, last, path)
+                progress.done.append(agent)
+            if progress.cycle:
+                self._record(trainer, surrogate, datamodule)
             datamodule.set_generated([])
+            self._stores.drop()
+            progress.next_cycle()
+        if trainer.should_stop and progress.cycle <= schedule.num_cycles:
+            _LOGGER.warning("a callback has stopped the run at the end of cycle %d", progress.cycle - 1)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse to be one fit only.
@@ -182,23 +193,22 @@ class Hybrid(Callback):
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Return the surrogate to its best weights, if the guard has said so; loading the checkpoint undid it."""
+        """Do what must follow the loading of the checkpoint: the guard's best weights, the balance of the terms."""
+        assert isinstance(pl_module, Surrogate)
         self._guard.before_training(pl_module)
+        self._surrogate.begin_phase(pl_module, self._progress.cycle)
 
     def state_dict(self) -> dict[str, Any]:
         """The cycle, what has happened in it, and the inversion."""
-        state: dict[str, Any] = {
-            "cycle": self._cycle,
-            "done": list(self._done),
+        return {
+            "cycle": self._progress.cycle,
+            "done": list(self._progress.done),
             "settings": self._settings(),
             "records": self.ledger.state_dict(),
             "guard": self._guard.state_dict(),
+            "physical": self._physical.state_dict(),
+            "surrogate": self._surrogate.state_dict(),
         }
-        physical: dict[str, Any] = {"state_dict": self.physical.state_dict()}
-        if self.physical.description is not None:
-            self.physical.on_save_checkpoint(physical)
-            physical.pop("solve", None)
-        return {**state, "physical": physical}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing: every fit of a run loads its checkpoint, and would set the inversion back; see `fit`."""
@@ -207,119 +217,78 @@ class Hybrid(Callback):
         """Take cycle, inversion and records from a checkpoint; the Trainer takes the rest."""
         checkpoint = torch.load(ckpt_path, map_location="cpu", weights_only=True)
         state = checkpoint.get("callbacks", {}).get(self.state_key)
-        if state is None:
-            raise ValueError(
-                f"ckpt_path: {ckpt_path} was not written by a hybrid run; give hybrid.ckpt of one, or leave it out"
-            )
-        if changes := [
-            f"{name} was {before} and is {self._settings()[name]}"
-            for name, before in state["settings"].items()
-            if before != self._settings()[name]
-        ]:
-            raise ValueError(
-                f"ckpt_path: the run of this checkpoint is another: {'; '.join(changes)}. Set it as it was, or start "
-                "a new run without ckpt_path"
-            )
-        physical = state["physical"]
-        if "inversion" in physical:
-            self.physical.on_load_checkpoint(physical)
-            self.physical.load_state_dict(physical["state_dict"])
+        check_checkpoint(ckpt_path, state, self._settings())
+        self._physical.load_state_dict(state["physical"])
+        self._surrogate.load_state_dict(state["surrogate"])
         self.ledger.load_state_dict(state["records"])
         self._guard.load_state_dict(state["guard"])
-        self._cycle, self._done = state["cycle"], list(state["done"])
+        self._progress = Progress(state["cycle"], list(state["done"]))
 
     def _settings(self) -> dict[str, Any]:
-        """Options that a resumed run must share; more cycles may be added."""
+        """What a resumed run must share with the one it goes on from."""
+        learned = [repr(learnable) for learnable in self.physical.learnable_parameters]
         return {
-            "epochs_per_cycle": self.epochs_per_cycle,
-            "warmup_epochs": self.warmup_epochs,
-            "max_iterations": self.max_iterations,
-            "phases": list(self._phases),
-            "exchange": repr(self.exchange),
+            **self.schedule.must_stay(),
+            "exchange": self.exchange.draws(),
+            "physical.learnable_parameters": learned,
         }
 
-    def _fit_surrogate(
-        self,
-        trainer: pl.Trainer,
-        surrogate: Surrogate,
-        datamodule: BurgersDataModule,
-        path: str | Path | None,
-    ) -> None:
-        generated = [] if self._cycle == 0 else self._of_physics(datamodule)
-        datamodule.set_generated(generated)
-        windows = datamodule.training_windows()
-        num_generated = len(windows) - windows.num_observed
-        surrogate.interaction_weight = (
-            windows.num_observed / max(1, num_generated) if self._weight == "balanced" else float(self._weight)
-        )
-        # Without this, Lightning takes the work for done.
-        trainer.fit_loop.max_epochs = self.warmup_epochs + self._cycle * self.epochs_per_cycle
-        trainer.fit(surrogate, datamodule=datamodule, ckpt_path=path, weights_only=True)
-        for callback in trainer.callbacks:
-            if isinstance(callback, WeightAveraging):  # a fit that had nothing left to do has not done it
-                callback.on_train_end(trainer, surrogate)
-
-    def _of_physics(self, datamodule: BurgersDataModule) -> list[Trajectories]:
-        """Trajectories for the surrogate to learn from."""
-        number = self.exchange.num_trajectories_for(datamodule)
-        if number == 0:
+    def _generate(
+        self, receiver: Agent, trainer: pl.Trainer, surrogate: Surrogate, datamodule: BurgersDataModule
+    ) -> Sequence[Trajectories]:
+        """Trajectories for one agent, made by the other."""
+        cycle, number = self._progress.cycle, _NUMBER_OF["physical" if receiver == "surrogate" else "surrogate"]
+        of = datamodule if receiver == "surrogate" else self._physical.datamodule
+        num_trajectories = self.exchange.num_trajectories_for(of)
+        # In the first cycle without a warm-up the surrogate knows nothing.
+        if cycle == 0 or num_trajectories == 0 or (receiver == "physical" and surrogate.description is None):
             return []
-        if not self.physical.is_ready:  # the surrogate is first, and nothing was inverted yet
-            assert self._windows_of_physics is not None
-            self.physical.begin(self._windows_of_physics)
-        states = draw_states(datamodule, self.exchange, number, self._cycle, _PHYSICS)
-        steps = self.exchange.num_steps_for(datamodule)
-        return [trajectories_of_physics(self.physical, states, steps, self._cycle)]
+        num_steps = self.exchange.num_steps_for(of)
+        states = draw_states(of, self.exchange, num_trajectories, cycle, number)
+        if receiver == "surrogate":
+            self._physical.begin()
+            batches = trajectories_of_physics(self.physical, states, num_steps)
+        else:
+            batches = trajectories_of_surrogate(surrogate, states, num_steps)
+        folder = _run_folder(trainer) / "generated" / f"cycle_{cycle}_for_{receiver}"
+        first = first_number(cycle, number)
+        return [self._stores.hold(batches, num_steps + 1, states.viscosity.numpy(), first, of, folder)]
 
-    def _of_surrogate(self, surrogate: Surrogate, datamodule: BurgersDataModule) -> list[Trajectories]:
-        """Trajectories for the inversion to learn from."""
-        number = self.exchange.num_trajectories_for(datamodule)
-        if number == 0 or surrogate.description is None:  # in the first cycle without a warm-up it knows nothing
-            return []
-        states = draw_states(datamodule, self.exchange, number, self._cycle, _SURROGATE)
-        steps = self.exchange.num_steps_for(datamodule)
-        return [trajectories_of_surrogate(surrogate, states, steps, self._cycle)]
-
-    def _fit_physics(self, trainer: pl.Trainer, surrogate: Surrogate, datamodule: BurgersDataModule) -> None:
-        datamodule.set_generated(self._of_surrogate(surrogate, datamodule))
-        # A Trainer of its own: one that is shared would mix up epochs, steps and logged names of the two.
-        own = pl.Trainer(
-            accelerator="cpu",
-            devices=1,
-            max_epochs=self.max_iterations,
-            default_root_dir=trainer.default_root_dir,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-            num_sanity_val_steps=0,
-        )
-        try:
-            with warnings.catch_warnings():
-                # Halfway, both are as they should be; the records keep the doubts.
-                warnings.filterwarnings("ignore", "the solve has not converged: stopped by trainer.max_epochs")
-                warnings.simplefilter("ignore", InversionWarning)
-                own.fit(self.physical, datamodule=datamodule)
-        except ConvergenceError as error:  # the coefficients stay at the last accepted point
-            _LOGGER.warning("cycle %d: %s", self._cycle, error)
-        datamodule.set_generated([])
-
-    def _close_cycle(self, trainer: pl.Trainer, surrogate: Surrogate, datamodule: BurgersDataModule) -> None:
-        windows = datamodule.training_windows()
-        comparison = compare_agents(surrogate, self.physical, datamodule, self.exchange, self._cycle)
+    def _record(self, trainer: pl.Trainer, surrogate: Surrogate, datamodule: BurgersDataModule) -> None:
+        """Write down where the agents are at the end of a cycle."""
+        comparison = compare_agents(surrogate, self.physical, datamodule, self.exchange, self._progress.cycle)
+        num_observed, num_generated = self._surrogate.num_windows
         record = CycleRecord(
-            cycle=self._cycle,
+            cycle=self._progress.cycle,
             epoch=trainer.current_epoch,
-            num_observed=windows.num_observed,
-            num_generated=len(windows) - windows.num_observed,
+            num_observed=num_observed,
+            num_generated=num_generated,
             **asdict(comparison),
-            parameters=numbers_of(self.physical),
-            doubts=[] if self.physical.result is None else list(self.physical.result.warnings),
+            num_evaluations=self._physical.num_evaluations,
+            parameters=self._physical.numbers,
+            doubts=self._physical.doubts,
             returned=self._guard.judge(comparison, surrogate, self.physical),
         )
         self.ledger.add(record)
+        for agent in record.returned:
+            _LOGGER.warning("cycle %d made the %s worse; it goes back to its best state", record.cycle, agent)
         if trainer.is_global_zero and not trainer.fast_dev_run:
-            self.ledger.write(Path(trainer.log_dir or trainer.default_root_dir) / "hybrid.json")
+            self.ledger.write(_run_folder(trainer) / "hybrid.json")
         for logger in trainer.loggers:
             logger.log_metrics(record.scalars(), step=trainer.global_step)
+            logger.save()
+
+    @contextmanager
+    def _clean_up(self, datamodule: BurgersDataModule) -> Iterator[None]:
+        """Leave nothing generated behind, after an error or Ctrl-C either."""
+        self._driving = True
+        try:
+            yield
+        finally:
+            self._driving = False
+            datamodule.set_generated([])
+            self._stores.drop()
+
+
+def _run_folder(trainer: pl.Trainer) -> Path:
+    return Path(trainer.log_dir or trainer.default_root_dir)

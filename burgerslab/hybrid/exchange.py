@@ -1,14 +1,17 @@
 """What the two agents show each other: trajectories that one generates and the other trains on."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from burgerslab.data import BurgersDataModule, HybridDataset, TrajectoriesInMemory
+from burgerslab.data import BurgersDataModule, HybridDataset
+from burgerslab.hybrid.generated import Batch
 from burgerslab.inversion import Inversion
 from burgerslab.physics import DivergedError
 from burgerslab.surrogate import Surrogate
@@ -33,6 +36,9 @@ class Exchange:
             equation allows.
         num_steps: Frames of a trajectory after its first; None is as many as a window has targets, for each agent.
         seed: Of all draws; they are a function of (seed, cycle, agent).
+        memory_budget_gib: Up to this size the trajectories that one agent generates in a cycle are held in memory,
+            GiB; larger ones are written to a store in the run's folder, which is removed when the cycle ends.
+        keep_generated: Write a store in any case, and keep it.
 
     Raises:
         ValueError: If a number is out of range.
@@ -42,6 +48,8 @@ class Exchange:
     new_states: float = 0.5
     num_steps: int | None = None
     seed: int = 0
+    memory_budget_gib: float = 2.0
+    keep_generated: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0):
@@ -52,6 +60,12 @@ class Exchange:
             raise ValueError(f"exchange.num_steps must be at least 1, got {self.num_steps}")
         if self.seed < 0:
             raise ValueError(f"exchange.seed must not be negative, got {self.seed}")
+        if not self.memory_budget_gib >= 0:
+            raise ValueError(f"exchange.memory_budget_gib must not be negative, got {self.memory_budget_gib}")
+
+    def draws(self) -> dict[str, Any]:
+        """What the generated trajectories depend on."""
+        return {"alpha": self.alpha, "new_states": self.new_states, "num_steps": self.num_steps, "seed": self.seed}
 
     def num_steps_for(self, datamodule: BurgersDataModule) -> int:
         """Frames after the first of a trajectory that is generated for the windows of a datamodule.
@@ -88,6 +102,10 @@ class States:
     frames: Float[Tensor, "B C *N"]
     static: Float[Tensor, "B S *N"]
     viscosity: Float[Tensor, " B"]
+
+    def followed_by(self, frames: Float[Tensor, "b T C *N"], rows: Tensor) -> Batch:
+        """Some of the states with the frames that come after them."""
+        return Batch(torch.cat([self.frames[rows, None], frames], dim=1), self.static[rows])
 
 
 def draw_states(datamodule: BurgersDataModule, exchange: Exchange, number: int, cycle: int, agent: int) -> States:
@@ -141,47 +159,35 @@ def _moved_and_mirrored(frame: Float[Tensor, "C *N"], generator: np.random.Gener
     return -moved.flip(axes) if generator.random() < 0.5 else moved
 
 
-def trajectories_of_physics(inversion: Inversion, states: States, num_steps: int, cycle: int) -> TrajectoriesInMemory:
-    """Trajectories that the inversion's solver makes from states, as generated data for the surrogate."""
-    parts = []
-    with torch.no_grad():
-        for rows in torch.arange(len(states.frames)).split(_BATCH_SIZE):
-            viscosity = states.viscosity[rows]
-            parts.append(inversion.rollout(states.frames[rows], num_steps, viscosity=viscosity).float())
-    return _generated(states, torch.cat(parts), cycle, 1)
+def trajectories_of_physics(inversion: Inversion, states: States, num_steps: int) -> Iterator[Batch]:
+    """Trajectories that the inversion's solver makes from states, batch by batch."""
+    for rows in torch.arange(len(states.frames)).split(_BATCH_SIZE):
+        with torch.no_grad():
+            frames = inversion.rollout(states.frames[rows], num_steps, viscosity=states.viscosity[rows]).float()
+        yield states.followed_by(frames, rows)
 
 
-def trajectories_of_surrogate(
-    surrogate: Surrogate, states: States, num_steps: int, cycle: int
-) -> TrajectoriesInMemory:
-    """Trajectories that the surrogate makes from states, as generated data for the inversion.
+def trajectories_of_surrogate(surrogate: Surrogate, states: States, num_steps: int) -> Iterator[Batch]:
+    """Trajectories that the surrogate makes from states, batch by batch.
 
     Raises:
         DivergedError: If the surrogate runs away.
     """
-    was_training = surrogate.training
-    surrogate.eval()
-    parts = []
-    with torch.no_grad():
-        for rows in torch.arange(len(states.frames)).split(_BATCH_SIZE):
-            frames = states.frames[rows].to(surrogate.device)
-            parts.append(surrogate.rollout(frames, num_steps, states.static[rows].to(surrogate.device)).cpu())
-    surrogate.train(was_training)
-    frames = torch.cat(parts)
-    if not bool(torch.isfinite(frames).all()):
-        raise DivergedError(
-            f"the surrogate's rollouts of {num_steps} frames are not finite in cycle {cycle}, so that the physics "
-            "cannot learn from them: raise warmup_epochs, or lower exchange.num_steps"
-        )
-    return _generated(states, frames, cycle, 0)
+    for rows in torch.arange(len(states.frames)).split(_BATCH_SIZE):
+        start, static = states.frames[rows].to(surrogate.device), states.static[rows].to(surrogate.device)
+        was_training = surrogate.training
+        surrogate.eval()
+        with torch.no_grad():
+            frames = surrogate.rollout(start, num_steps, static).cpu()
+        surrogate.train(was_training)  # at once: who takes the batches may stop at any of them
+        if not bool(torch.isfinite(frames).all()):
+            raise DivergedError(
+                f"the surrogate's rollouts of {num_steps} frames are not finite, so that the physics cannot learn "
+                "from them: raise Hybrid.warmup_epochs, or lower exchange.num_steps"
+            )
+        yield states.followed_by(frames, rows)
 
 
-def _generated(states: States, frames: Tensor, cycle: int, agent: int) -> TrajectoriesInMemory:
-    first = _FIRST_NUMBER + (2 * cycle + agent) * _PER_CYCLE
-    return TrajectoriesInMemory(
-        torch.cat([states.frames[:, None], frames], dim=1).numpy(),
-        states.viscosity.numpy(),
-        states.static.numpy(),
-        indices=np.arange(first, first + len(frames)),
-        observed=False,
-    )
+def first_number(cycle: int, agent: int) -> int:
+    """Number of the first trajectory that one agent gets in one cycle."""
+    return _FIRST_NUMBER + (2 * cycle + agent) * _PER_CYCLE

@@ -40,7 +40,7 @@ class Guard:
         """
         if self._margin is None:
             return
-        if isinstance(datamodule.val_dataloader(), list):
+        if len(datamodule.trajectories_of("val")) == 0:
             raise ValueError(
                 "Hybrid.guard_margin compares errors on validation data, and there are none: change data.split, or "
                 "leave guard_margin out"
