@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from burgerslab.cli.default_callbacks import default_callbacks
+from burgerslab.cli.hybrid_fit import find_hybrid, fit_both, options_of_hybrid
 from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, ShortErrors, with_default_classes
 from burgerslab.cli.quiet import quiet
 from burgerslab.data import BurgersDataModule, Store, StoreError
@@ -123,7 +124,17 @@ class TrainingCLI(LightningCLI):
         kwargs["callbacks"] = [*callbacks, *default]
         if isinstance(self.model, Inversion):
             kwargs |= _options_of_a_solve(self.model, options)
+        if self.command == "fit" and (hybrid := find_hybrid(callbacks)) is not None:
+            kwargs |= options_of_hybrid(hybrid, options)
         return super().instantiate_trainer(default_root_dir=root, **kwargs)
+
+    def fit(self, model: pl.LightningModule, **options: Any) -> None:
+        """Train the model; with a Hybrid among the callbacks, both its agents."""
+        hybrid = find_hybrid(self.trainer.callbacks)
+        if hybrid is None:
+            self.trainer.fit(model, **options)
+        else:
+            fit_both(hybrid, self.trainer, model, self.datamodule, options["ckpt_path"])
 
     def before_fit(self) -> None:
         """Say where the run comes from, and whether its data resolve their fronts."""
@@ -240,16 +251,17 @@ def _claim_version(root: Path) -> int | None:
             return version
 
 
-def run(command: str, options: list[str]) -> int:
+def run(command: str, options: list[str], cli: type[TrainingCLI] = TrainingCLI) -> int:
     """Run one training command.
 
     Args:
         command: fit, validate, test or predict.
         options: Its options.
+        cli: What runs it.
     """
-    TrainingCLI.command = command
+    cli.command = command
     with quiet(trained_elsewhere=command != "fit"):
-        TrainingCLI(
+        cli(
             pl.LightningModule,
             pl.LightningDataModule,
             subclass_mode_model=True,
