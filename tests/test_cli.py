@@ -44,7 +44,7 @@ def test_help_costs_no_second_and_imports_nothing_heavy():
 def test_usage_lists_the_commands(capsys):
     assert main([]) == main(["--help"]) == 0
     usage = capsys.readouterr().out
-    for command in ("fit", "validate", "test", "predict", "generate", "import", "inspect"):
+    for command in ("fit", "validate", "test", "predict", "compare", "generate", "import", "inspect"):
         assert re.search(rf"^  {command} +\w", usage, re.MULTILINE)
     assert main(["--version"]) == 0
     assert re.fullmatch(r"burgerslab \d+\.\d+\.\d+\n", capsys.readouterr().out)

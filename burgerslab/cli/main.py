@@ -12,6 +12,7 @@ COMMANDS = {
     "validate": "roll out a checkpoint over the validation trajectories",
     "test": "roll out a checkpoint over the test trajectories; write metrics.json and a figure",
     "predict": "write a checkpoint's rollouts of the test trajectories to a store",
+    "compare": "run a hybrid beside its surrogate and its inversion alone, at the same cost, over seeds",
     "generate": "simulate the store of a config and verify it; make damaged parts again",
     "import": "copy a file of PDEBench, numpy, MATLAB or The Well into a store",
     "inspect": "print what is in a store and verify every chunk; with --physics, check the viscosity",
@@ -69,6 +70,10 @@ def _run(command: str, options: list[str]) -> int:
         from burgerslab.cli.training import run
 
         return run(command, options)
+    if command == "compare":
+        from burgerslab.cli.compare import run_compare
+
+        return run_compare(options)
     if command == "import":
         from burgerslab.cli.imports import run_import
 
