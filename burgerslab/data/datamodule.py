@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from burgerslab.data.dataset import Batch, HybridDataset, check_num_frames, keep_batch
+from burgerslab.data.dataset import Batch, HybridDataset, check_windows, keep_batch
 from burgerslab.data.description import DataDescription, Statistics, describe, measure_statistics
 from burgerslab.data.generate import generate
 from burgerslab.data.observe import Observation
@@ -18,7 +18,7 @@ from burgerslab.data.sound_store import open_store, require_sound
 from burgerslab.data.split import Split
 from burgerslab.data.store import Store, StoreLayout
 from burgerslab.data.trajectories import Trajectories
-from burgerslab.data.windows import EpochSampler, SolveSampler, Windows, windows_of
+from burgerslab.data.windows import EpochSampler, SolveSampler
 
 
 class BurgersDataModule(pl.LightningDataModule):
@@ -300,12 +300,9 @@ class BurgersDataModule(pl.LightningDataModule):
         layout = self.layout
         describe(layout, self.dynamic_fields, self.static_fields)
         train = self.split.parts(layout.num_trajectories)["train"]
-        num_frames = self.num_frames or layout.num_frames
         try:
-            check_num_frames(self.num_frames, layout)
-            Windows(1, num_frames, self.num_predict_steps)
-            if self.observation is not None and len(train):
-                mask = self.observation.mask(train, num_frames, layout.domain.resolution)
-                windows_of(len(train), num_frames, self.num_predict_steps, self.use_sliding_window, mask)
+            check_windows(
+                layout, train, self.num_frames, self.num_predict_steps, self.use_sliding_window, self.observation
+            )
         except ValueError as error:
             raise ValueError(f"data.{error}") from error

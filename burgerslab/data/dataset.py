@@ -222,6 +222,35 @@ def keep_batch(samples: Samples) -> Batch:
     return samples.batch
 
 
+def check_windows(
+    layout: StoreLayout,
+    trajectories: np.ndarray,
+    num_frames: int | None,
+    num_predict_steps: int,
+    use_sliding_window: bool,
+    observation: Observation | None,
+) -> None:
+    """Find out before anything is simulated or decoded whether training windows can be made.
+
+    Args:
+        layout: Of the store.
+        trajectories: Numbers of the training trajectories.
+        num_frames: Frames of each in use; None is all.
+        num_predict_steps: Target frames of a window.
+        use_sliding_window: Whether windows start at every frame.
+        observation: What of them is observed; None is all.
+
+    Raises:
+        ValueError: Says what does not fit.
+    """
+    check_num_frames(num_frames, layout)
+    length = num_frames or layout.num_frames
+    Windows(1, length, num_predict_steps)
+    if observation is not None and len(trajectories):
+        mask = observation.mask(trajectories, length, layout.domain.resolution)
+        windows_of(len(trajectories), length, num_predict_steps, use_sliding_window, mask)
+
+
 def check_num_frames(num_frames: int | None, layout: StoreLayout) -> None:
     """Refuse fewer frames than two or more than there are; None is all.
 

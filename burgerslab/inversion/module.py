@@ -258,10 +258,7 @@ class Inversion(Solvable):
 
         Args:
             batch: Windows of a `BurgersDataModule` or a `HybridDataset`, as tensors or with ``return_fields``.
-            description: Of the data set; None takes that of the last fit.
-
-        Raises:
-            ValueError: If there is no description, or the windows do not suit what is learned.
+            description: Of the data set; None takes that of the last fit, and is an error before one.
         """
         description = self.description if description is None else description
         if description is None:
