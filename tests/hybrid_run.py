@@ -135,6 +135,15 @@ def run(
     return parameters_to_vector(model.parameters()).detach(), hybrid
 
 
+def fit(store, folder, hybrid: Hybrid, *callbacks: Callback, datamodule=None, trainer=None) -> Surrogate:
+    """A run of up to four epochs; the surrogate."""
+    datamodule = data(store) if datamodule is None else datamodule
+    model = surrogate(datamodule, 4)
+    options = {"accelerator": "cpu", "default_root_dir": folder, "callbacks": [hybrid, *callbacks], **QUIET}
+    hybrid.fit(pl.Trainer(**options, **(trainer or {})), model, datamodule)
+    return model
+
+
 if __name__ == "__main__":
     run(
         Path(sys.argv[1]),

@@ -10,6 +10,7 @@ import yaml
 from matplotlib.figure import Figure
 
 from burgerslab.cli import main
+from burgerslab.cli.comparison import start_factors, summarise
 from burgerslab.evaluation.hybrid_plots import hybrid_figure
 from tests.hybrid_run import make_store
 
@@ -59,11 +60,9 @@ def test_fit_trains_both_agents_in_one_folder_and_goes_on_from_its_checkpoint(co
     printed = capfd.readouterr()
     folder = tmp_path / "version_0"
     assert [path.name for path in tmp_path.iterdir()] == ["version_0"]
-    files = {path.name for path in folder.iterdir() if not path.name.startswith("events")}
-    assert files == {"checkpoints", "config.yaml", "hparams.yaml", "hybrid.json", "hybrid.png", "metrics.csv"} | {
-        "metrics.json",
-        "test.png",
-    } - ({"hparams.yaml"} - {path.name for path in folder.iterdir()})
+    files = {path.name for path in folder.iterdir() if not path.name.startswith("events")} - {"hparams.yaml"}
+    of_hybrid, of_test = {"hybrid.json", "hybrid.png"}, {"metrics.json", "test.png"}
+    assert files == {"checkpoints", "config.yaml", "metrics.csv"} | of_hybrid | of_test
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt", "hybrid.ckpt"}
     cycles = json.loads((folder / "hybrid.json").read_text())["cycles"]
     assert [(it["cycle"], it["epoch"], it["num_observed"], it["num_generated"]) for it in cycles] == [
@@ -131,18 +130,26 @@ def test_compare_gives_all_methods_the_same_and_does_not_repeat_what_is_finished
     assert rows["physics only"]["parameter_error"] < 0.05
     assert rows["surrogate only"]["parameter_error"] is None
     capsys.readouterr()
-    assert main([*options, "--num_seeds=2"]) == 0
+    assert main([*options, "--num_seeds=1"]) == 0
     assert capsys.readouterr().out.count("finished before") == 3
     with (folder / "compare.csv").open() as file:
         table = list(csv.DictReader(file))
-    assert [(row["method"], row["seed"]) for row in table] == [
-        (method, seed) for seed in "01" for method in ("hybrid", "surrogate only", "physics only")
+    assert [row["method"] for row in table] == ["hybrid", "surrogate only", "physics only"]
+    assert [float(row["test_nrmse"]) for row in table] == [rows[row["method"]]["test_nrmse"] for row in table]
+
+
+def test_a_comparison_is_summed_up_by_means_and_standard_deviations() -> None:
+    measured = {"correlation_time": 1.0, "wall_time": 2.0, "gradient_steps": 3, "evaluations": 4}
+    rows = [
+        {"method": "hybrid", "seed": 0, "test_nrmse": 0.1, "parameter_error": None, **measured},
+        {"method": "hybrid", "seed": 1, "test_nrmse": 0.3, "parameter_error": None, **measured},
+        {"method": "physics only", "seed": 0, "test_nrmse": 0.5, "parameter_error": 0.25, **measured},
     ]
-    summary = json.loads((folder / "compare.json").read_text())["summary"]
-    values = [float(row["test_nrmse"]) for row in table if row["method"] == "hybrid"]
-    mean, deviation = summary["hybrid"]["test_nrmse"]
-    assert math.isclose(mean, (values[0] + values[1]) / 2)
-    assert math.isclose(deviation, abs(values[0] - values[1]) / math.sqrt(2))
+    summary = summarise(rows)
+    assert summary["hybrid"]["test_nrmse"] == pytest.approx([0.2, math.sqrt(0.02)])
+    assert summary["hybrid"]["parameter_error"] is None
+    assert summary["physics only"]["parameter_error"] == [0.25, 0.0]
+    assert start_factors(5) == [1.0, 0.25, 4.0, 0.0625, 16.0]
 
 
 def test_compare_of_no_hybrid_and_of_a_scheduler_by_epochs_is_refused(config, tmp_path, capsys) -> None:

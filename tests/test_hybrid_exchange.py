@@ -6,15 +6,13 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from burgerslab.data import CellRange, Observation, Simulation, StoreError, TrajectoriesInMemory
+from burgerslab.data import CellRange, Observation, Simulation, TrajectoriesInMemory
 from burgerslab.hybrid import Exchange, Hybrid
-from burgerslab.hybrid.bookkeeping import Comparison
 from burgerslab.hybrid.exchange import draw_states, trajectories_of_physics
-from burgerslab.hybrid.guard import Guard
 from burgerslab.hybrid.surrogate_agent import balanced_weight
 from burgerslab.inversion import Inversion, Viscosity
 from burgerslab.physics import ColeHopf, ConstantViscosity, DivergedError, Domain, RandomFourier
-from tests.hybrid_run import QUIET, data, make_store, surrogate
+from tests.hybrid_run import QUIET, data, fit, make_store, surrogate
 
 SIMULATION = Simulation(
     domain=Domain((1.0,), (32,)),
@@ -30,14 +28,6 @@ SIMULATION = Simulation(
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return make_store(tmp_path_factory.mktemp("hybrid_exchange") / "exact.zarr")
-
-
-def fit(store, folder, hybrid: Hybrid, *callbacks: Callback, datamodule=None, trainer=None):
-    datamodule = data(store) if datamodule is None else datamodule
-    model = surrogate(datamodule, 4)
-    options = {"accelerator": "cpu", "default_root_dir": folder, "callbacks": [hybrid, *callbacks], **QUIET}
-    hybrid.fit(pl.Trainer(**options, **(trainer or {})), model, datamodule)
-    return model
 
 
 class Batches(Callback):
@@ -156,19 +146,6 @@ def test_a_finer_grid_in_the_inversion_and_more_cycles_than_windows(store, tmp_p
     assert inversion.objective.rollout.refine == 2
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"limit_train_batches": 2}, "trainer.limit_train_batches is 2, which would hide generated windows"),
-        ({"max_steps": 5}, "trainer.max_steps and trainer.overfit_batches would cut cycles short"),
-        ({"max_epochs": 7}, r"trainer.max_epochs is 7, but a hybrid run has .* = 2; leave it out"),
-    ],
-)
-def test_options_that_would_hide_windows_or_cut_cycles_are_refused(store, tmp_path, options, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        fit(store, tmp_path, Hybrid(Inversion([Viscosity(0.06)]), num_cycles=2), trainer=options)
-
-
 def test_a_surrogate_that_runs_away_is_named_before_the_physics_learns_from_it(store, tmp_path) -> None:
     hybrid = Hybrid(Inversion([Viscosity(0.06)]), num_cycles=1, warmup_epochs=1)
 
@@ -186,89 +163,6 @@ def test_a_state_that_is_hidden_in_part_is_refused(store) -> None:
     datamodule.setup("fit")
     with pytest.raises(ValueError, match=r"there is nothing to roll out from: set data\.observation\.initial_known"):
         draw_states(datamodule, Exchange(), 4, cycle=1, agent=0)
-
-
-def test_the_guard_takes_an_agent_back_that_got_worse_than_the_margin(store) -> None:
-    datamodule = data(store)
-    datamodule.setup("fit")
-    model = surrogate(datamodule, 1)
-    inversion = Inversion([Viscosity(0.06)])
-    inversion.begin(datamodule)
-    guard = Guard(0.1)
-
-    def judge(of_surrogate: float, of_physics: float) -> list[str]:
-        return guard.judge(Comparison(0.0, 0.0, 0.0, of_surrogate, of_physics), model, inversion)
-
-    best, free = [it.clone() for it in model.parameters()], inversion.free.clone()
-    assert judge(1.0, 1.0) == []
-    with torch.no_grad():
-        for it in model.parameters():
-            it.add_(1.0)
-    inversion.free = free + 1.0
-    assert judge(1.09, 1.11) == ["physical"]
-    assert torch.equal(inversion.free, free)
-    assert not torch.equal(next(model.parameters()), best[0])
-    assert judge(1.11, 1.0) == ["surrogate"]
-    assert all(torch.equal(it, before) for it, before in zip(model.parameters(), best, strict=True))
-
-
-class Folders(Callback):
-    """Lists the generated stores at each epoch, and what the windows come from."""
-
-    def __init__(self, folder) -> None:
-        self.folder, self.stores, self.kinds = folder, [], []
-
-    def on_train_epoch_end(self, trainer, pl_module) -> None:
-        self.stores.append(sorted(path.name for path in self.folder.glob("generated/*")))
-        self.kinds.append([type(it) for it in trainer.datamodule.training_windows().sources[1:]])
-
-
-@pytest.mark.filterwarnings("ignore:.* does not have many workers")
-def test_beyond_the_budget_trajectories_lie_in_a_store_for_one_cycle_and_give_the_same_run(store, tmp_path) -> None:
-    ends = {}
-    for name, options in {
-        "memory": {},
-        "store": {"memory_budget_gib": 0.0},
-        "kept": {"keep_generated": True},
-    }.items():
-        folder = tmp_path / name
-        inversion = Inversion([Viscosity(0.06)])
-        exchange = Exchange(alpha=0.5, **options)
-        hybrid = Hybrid(inversion, num_cycles=2, max_iterations=3, warmup_epochs=1, exchange=exchange)
-        folders = Folders(folder)
-        fit(store, folder, hybrid, folders, datamodule=data(store, num_workers=2 if name == "store" else 0))
-        ends[name] = float(inversion.coefficients()["viscosity"])
-        if name == "memory":
-            assert folders.kinds[1:] == [[TrajectoriesInMemory]] * 2
-        else:
-            assert TrajectoriesInMemory not in [kind for kinds in folders.kinds for kind in kinds]
-        left = sorted(path.name for path in folder.glob("generated/*"))
-        of_cycles = [[f"cycle_{cycle}_for_{agent}" for agent in ("physical", "surrogate")] for cycle in (1, 2)]
-        if name == "memory":
-            assert folders.stores == [[], [], []]
-            assert left == []
-        elif name == "store":
-            assert folders.stores == [[], *of_cycles]
-            assert not (folder / "generated").exists()
-        else:
-            assert left == of_cycles[0] + of_cycles[1]
-    assert abs(ends["kept"] / ends["memory"] - 1) < 1e-2
-    assert ends["store"] > 0
-
-
-def test_generated_stores_go_when_a_run_fails(store, tmp_path) -> None:
-    class Fail(Callback):
-        def on_train_epoch_end(self, trainer, pl_module) -> None:
-            if trainer.current_epoch == 1:
-                assert any((tmp_path / "generated").iterdir())
-                raise StoreError("disk full")
-
-    hybrid = Hybrid(
-        Inversion([Viscosity(0.06)]), num_cycles=2, warmup_epochs=1, exchange=Exchange(0.5, memory_budget_gib=0.0)
-    )
-    with pytest.raises(StoreError, match="disk full"):
-        fit(store, tmp_path, hybrid, Fail())
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoints"}
 
 
 @pytest.mark.parametrize(
