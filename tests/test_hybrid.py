@@ -28,6 +28,7 @@ def hybrid_run(
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* does not have many workers")
 @pytest.mark.parametrize(
     ("averaged", "dropout", "num_workers"), [(False, False, 0), (True, False, 0), (True, True, 2)]

@@ -69,6 +69,7 @@ class ShownToPhysics(Inversion):
         self.seen = [*getattr(self, "seen", []), (made, again)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* does not have many workers")
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_every_generated_window_is_a_rollout_of_the_other_agent(store, tmp_path, num_workers: int) -> None:
@@ -135,6 +136,7 @@ def test_alpha_0_generates_nothing_and_says_so(store, tmp_path, caplog) -> None:
     assert [record.num_generated for record in hybrid.ledger.records] == [0]
 
 
+@pytest.mark.slow
 def test_a_finer_grid_in_the_inversion_and_more_cycles_than_windows(store, tmp_path) -> None:
     datamodule = data(store, num_predict_steps=10, use_sliding_window=False, batch_size=4)
     inversion = Inversion([Viscosity(0.06)], refine=2)

@@ -25,6 +25,7 @@ class Folders(Callback):
         self.kinds.append([type(it) for it in trainer.datamodule.training_windows().sources[1:]])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* does not have many workers")
 def test_beyond_the_budget_trajectories_lie_in_a_store_for_one_cycle_and_give_the_same_run(store, tmp_path) -> None:
     ends = {}

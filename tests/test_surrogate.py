@@ -118,7 +118,8 @@ def test_input_noise_has_the_given_size(datamodule: BurgersDataModule, noise: fl
     model.adopt(datamodule.description, datamodule.statistics)
     model.log = lambda *args, **kwargs: None
     initial = torch.zeros(400, 1, 16)
-    batch = {"initial": initial, "target": initial[:, None], "static": initial}
+    observed = torch.ones(400, dtype=torch.bool)
+    batch = {"initial": initial, "target": initial[:, None], "static": initial, "observed": observed}
     model.training_step(batch, 0)
     centred = model.network.seen[:, :1] + (model.mean / model.std).view(1, 1, 1)
     assert centred.std().item() == pytest.approx(noise, rel=0.05)
