@@ -80,10 +80,11 @@ def other_start(inversion: Inversion, factor: float, max_evaluations: int) -> In
         replace(it, initial_guess=float(np.clip(factor * it.initial_guess, *(it.bounds or (-math.inf, math.inf)))))
         if isinstance(it, Viscosity | Advection)
         else it
-        for it in inversion.learnable_parameters
+        for it in inversion.posing.learnables
     ]
     solver = replace(inversion.solver, max_evaluations=max_evaluations, suppress_convergence_errors=True)
-    return Inversion(learnables, inversion.scheme, inversion.substeps, inversion.refine, solver, inversion.noise_std)
+    posing = inversion.posing
+    return Inversion(learnables, posing.scheme, posing.substeps, posing.refine, solver, posing.noise_std)
 
 
 def summarise(rows: Sequence[Row]) -> dict[str, dict[str, list[float] | None]]:

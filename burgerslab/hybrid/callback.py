@@ -226,7 +226,7 @@ class Hybrid(Callback):
 
     def _settings(self) -> dict[str, Any]:
         """What a resumed run must share with the one it goes on from."""
-        learned = [repr(learnable) for learnable in self.physical.learnable_parameters]
+        learned = [repr(learnable) for learnable in self.physical.posing.learnables]
         return {
             **self.schedule.must_stay(),
             "exchange": self.exchange.draws(),
