@@ -20,7 +20,7 @@ _MEASURED = {
     "test_nrmse": "test nRMSE",
     "correlation_time": "correlation time",
     "parameter_error": "parameter error",
-    "wall_time": "wall time [s]",
+    "wall_time": "wall time, s",
     "gradient_steps": "gradient steps",
     "evaluations": "evaluations",
 }
