@@ -213,7 +213,7 @@ def test_debugging_shows_the_traceback(small_run, tmp_path, monkeypatch):
 
 
 def test_a_call_that_fails_in_this_package_is_a_bug(small_run, tmp_path, monkeypatch):
-    monkeypatch.setattr("burgerslab.cli.training.PredictionWriter", lambda: int("a bug"))
+    monkeypatch.setattr("burgerslab.cli.default_callbacks.PredictionWriter", lambda: int("a bug"))
     with pytest.raises(ValueError, match="invalid literal"):
         small_run.main("fit", tmp_path)
 
