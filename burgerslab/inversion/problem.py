@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,15 +41,18 @@ class Problem:
     viscosity: npt.NDArray[np.float64]
     initial_is_known: bool = False
 
-    @property
+    @cached_property
     def trajectories(self) -> tuple[int, ...]:
         """The numbers of the trajectories, sorted, each once."""
         return tuple(dict.fromkeys(trajectory for trajectory, _ in self.windows))
 
     def rows(self, trajectories: Sequence[int]) -> list[int]:
         """Position of each trajectory among `trajectories`."""
-        position = {trajectory: row for row, trajectory in enumerate(self.trajectories)}
-        return [position[int(trajectory)] for trajectory in trajectories]
+        return [self._position[int(trajectory)] for trajectory in trajectories]
+
+    @cached_property
+    def _position(self) -> dict[int, int]:
+        return {trajectory: row for row, trajectory in enumerate(self.trajectories)}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
