@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from burgerslab.inversion.learnable import Bound, Learnable, check_bounds
+from burgerslab.inversion.learnable import Bound, Learnable, check_positive_bounds
 from burgerslab.inversion.parameters import forcing_unit
 from burgerslab.inversion.problem import Problem
 from burgerslab.physics import FourierBasis
@@ -19,6 +19,16 @@ _FIRST_WEIGHT = 1e-9
 
 def _weight(smoothness: float | Literal["l_curve"]) -> float:
     return _FIRST_WEIGHT if smoothness == "l_curve" else smoothness
+
+
+def _roughness(
+    smoothness: float | Literal["l_curve"], amplitudes: Float[Tensor, "*C Q"], basis: FourierBasis
+) -> Float[Tensor, ""] | None:
+    """Weight · extent² · mean square of the gradient of Σ_j a_j φ_j; None where the weight is 0."""
+    if smoothness == 0:
+        return None
+    squares = basis.squared_wave_numbers.to(amplitudes)
+    return _weight(smoothness) * max(basis.domain.extent) ** 2 * (squares * amplitudes.square()).sum()
 
 
 @dataclass(frozen=True)
@@ -45,9 +55,7 @@ class ViscosityField(Learnable):
     smoothness: float | Literal["l_curve"] = 0.0
 
     def __post_init__(self) -> None:
-        check_bounds("ViscosityField", self.bounds, self.initial_guess)
-        if not self.bounds[0] > 0:
-            raise ValueError(f"ViscosityField: bounds must be positive, got {list(self.bounds)}")
+        check_positive_bounds("ViscosityField", self.bounds, self.initial_guess)
         if self.num_modes < 1 or not _weight(self.smoothness) >= 0:
             raise ValueError(
                 "ViscosityField: num_modes must be at least 1 and smoothness not negative, got "
@@ -89,10 +97,7 @@ class ViscosityField(Learnable):
 
     def roughness(self, free: Float[Tensor, "*B Q"], problem: Problem) -> Float[Tensor, ""] | None:
         """Smoothness · extent² · mean |∇ log ν|²."""
-        if self.smoothness == 0:
-            return None
-        squares = self._basis(problem).squared_wave_numbers.to(free)
-        return _weight(self.smoothness) * max(problem.domain.extent) ** 2 * (squares * free.square()).sum()
+        return _roughness(self.smoothness, free, self._basis(problem))
 
     def _basis(self, problem: Problem) -> FourierBasis:
         return FourierBasis(problem.domain, self.num_modes)
@@ -152,11 +157,7 @@ class ForcingField(Learnable):
 
     def roughness(self, free: Float[Tensor, "*B Q"], problem: Problem) -> Float[Tensor, ""] | None:
         """Smoothness · extent² · mean |∇f|² / unit²."""
-        if self.smoothness == 0:
-            return None
-        squares = self._basis(problem).squared_wave_numbers.to(free)
-        amplitudes = free.reshape(problem.domain.dimension, -1)
-        return _weight(self.smoothness) * max(problem.domain.extent) ** 2 * (squares * amplitudes.square()).sum()
+        return _roughness(self.smoothness, free.reshape(problem.domain.dimension, -1), self._basis(problem))
 
     def _basis(self, problem: Problem) -> FourierBasis:
         return FourierBasis(problem.domain, self.num_modes)

@@ -39,12 +39,8 @@ def discretisation_shift(
     cells = math.prod(coarse.domain.refined(2 * coarse.refine).resolution)
     if cells > _MOST_CELLS:
         return None, f"the error of the grid was not estimated: a grid twice as fine has {cells} cells"
-    fine = Objective(
-        objective.problem,
-        list(objective.learnables.values()),
-        Rollout(coarse.scheme, coarse.domain, coarse.dt, 2 * coarse.substeps, 2 * coarse.refine),
-        objective.interaction_weight,
-        objective.noise_std,
+    fine = objective.changed(
+        rollout=Rollout(coarse.scheme, coarse.domain, coarse.dt, 2 * coarse.substeps, 2 * coarse.refine)
     )
     slope, diverged = torch.zeros_like(flat), torch.zeros(1, dtype=torch.float64)
     try:

@@ -110,9 +110,7 @@ def _asks(learnable: Learnable) -> bool:
 
 def _with_smoothness(objective: Objective, name: str, weight: float) -> Objective:
     learnables = [replace(it, smoothness=weight) if it.name == name else it for it in objective.learnables.values()]
-    return Objective(
-        objective.problem, learnables, objective.rollout, objective.interaction_weight, objective.noise_std
-    )
+    return objective.changed(learnables)
 
 
 def _weights(objective: Objective, curvature: ArrowMatrix, name: str) -> list[float]:

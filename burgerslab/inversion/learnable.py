@@ -98,6 +98,17 @@ def penalty_of_prior(value: Float[Tensor, "*V"], prior: Gaussian) -> Float[Tenso
     return 0.5 * ((value - prior.mean) / prior.std).square().sum()
 
 
+def check_positive_bounds(name: str, bounds: tuple[float, float], initial_guess: float) -> None:
+    """`check_bounds`, and refuse bounds that are not positive.
+
+    Raises:
+        ValueError: Says what to write.
+    """
+    check_bounds(name, bounds, initial_guess)
+    if not bounds[0] > 0:
+        raise ValueError(f"{name}: bounds must be positive, got {list(bounds)}")
+
+
 def check_bounds(name: str, bounds: tuple[float, float], initial_guess: float) -> None:
     """Refuse bounds that are in the wrong order or leave the initial guess outside.
 

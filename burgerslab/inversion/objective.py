@@ -54,6 +54,16 @@ class Objective:
         self.num_rows = len(problem.trajectories)
         self.num_free = self.num_shared + self.num_rows * self.num_own
 
+    def changed(self, learnables: Sequence[Learnable] | None = None, rollout: Rollout | None = None) -> "Objective":
+        """The same windows and weights with other parameters, or through another rollout."""
+        return Objective(
+            self.problem,
+            tuple(self.learnables.values()) if learnables is None else learnables,
+            self.rollout if rollout is None else rollout,
+            self.interaction_weight,
+            self.noise_std,
+        )
+
     @property
     def learns_initial_state(self) -> bool:
         """Whether first frames are learned, and compared with those of the data."""

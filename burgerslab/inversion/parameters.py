@@ -8,7 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from burgerslab.inversion.learnable import Bound, Gaussian, Learnable, check_bounds, penalty_of_prior
+from burgerslab.inversion.learnable import (
+    Bound,
+    Gaussian,
+    Learnable,
+    check_bounds,
+    check_positive_bounds,
+    penalty_of_prior,
+)
 from burgerslab.inversion.problem import Problem
 
 
@@ -34,9 +41,7 @@ class Viscosity(Learnable):
     prior: Gaussian | None = None
 
     def __post_init__(self) -> None:
-        check_bounds("Viscosity", self.bounds, self.initial_guess)
-        if not self.bounds[0] > 0:
-            raise ValueError(f"Viscosity: bounds must be positive, got {list(self.bounds)}")
+        check_positive_bounds("Viscosity", self.bounds, self.initial_guess)
 
     @property
     def name(self) -> str:
