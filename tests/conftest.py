@@ -41,6 +41,14 @@ def small_run(tmp_path_factory: pytest.TempPathFactory):
     return run
 
 
+@pytest.fixture(scope="session")
+def finished_runs(small_run, tmp_path_factory) -> dict[str, Path]:
+    """Folders of finished fits by kind: surrogate, inversion, hybrid; take them as they are."""
+    from tests.finished_runs import fit_inversion_and_hybrid  # after the import hook
+
+    return {"surrogate": small_run.run, **fit_inversion_and_hybrid(tmp_path_factory.mktemp("finished_runs"))}
+
+
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     """A complete store, to be copied before it is damaged."""
