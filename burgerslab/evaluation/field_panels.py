@@ -3,7 +3,7 @@
 Legend of the shapes: T frames, X and Y cells along each axis.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib
 import numpy as np
@@ -18,9 +18,11 @@ MAX_NUM_COLUMNS = 4
 LABEL_SIZE = 9
 HIDDEN = "0.6"
 MAP_OF_FIELDS = matplotlib.colormaps["viridis"].with_extremes(bad=HIDDEN)
+# Of fields around zero; other hues than those of a difference, beside which they stand.
+MAP_OF_SIGNED = matplotlib.colormaps["PuOr_r"].with_extremes(bad=HIDDEN)
 MAP_OF_DIFFERENCES = matplotlib.colormaps["RdBu_r"].with_extremes(bad=HIDDEN)
 # Behind points, which are mostly as dark as the other grey; points of a difference are mostly white.
-_BEHIND_POINTS = {MAP_OF_FIELDS.name: "0.88", MAP_OF_DIFFERENCES.name: HIDDEN}
+_BEHIND_POINTS = {MAP_OF_FIELDS.name: "0.88", MAP_OF_SIGNED.name: HIDDEN, MAP_OF_DIFFERENCES.name: HIDDEN}
 # Below this share of known cells, these are drawn as points: single cells would be lost among the pixels.
 SPARSE = 0.2
 # Of one panel, in square points; the points of sparse data fill most of it, unless that makes them dust or blobs.
@@ -38,6 +40,8 @@ class Comparison:
         symbol: Of what is drawn.
         name: Of the prediction.
         reference: Of what it is compared with.
+        unit: Of what is drawn.
+        signed: Whether zero is in the middle of its colours.
     """
 
     true: ndarray
@@ -46,6 +50,13 @@ class Comparison:
     symbol: str
     name: str
     reference: str
+    unit: str = "L/T"
+    signed: bool = False
+
+    @property
+    def colours(self) -> Colormap:
+        """Map of what is drawn."""
+        return MAP_OF_SIGNED if self.signed else MAP_OF_FIELDS
 
     @property
     def difference(self) -> ndarray:
@@ -64,8 +75,7 @@ class Comparison:
         Args:
             chosen: Their numbers.
         """
-        parts = (self.true[chosen], self.predicted[chosen], self.times[chosen])
-        return Comparison(*parts, self.symbol, self.name, self.reference)
+        return replace(self, true=self.true[chosen], predicted=self.predicted[chosen], times=self.times[chosen])
 
 
 def draw_space_time(figure: FigureBase, fields: Comparison, length: float) -> None:
@@ -77,10 +87,10 @@ def draw_space_time(figure: FigureBase, fields: Comparison, length: float) -> No
         length: Of the box, units L.
     """
     difference = fields.difference
-    field_norm, difference_norm = _norms(fields)
+    field_norm, difference_norm = norms(fields)
     panels = (
-        (f"{fields.reference}: {fields.symbol}", fields.true, MAP_OF_FIELDS, field_norm, fields.sparse),
-        (f"{fields.name}: {fields.symbol}", fields.predicted, MAP_OF_FIELDS, field_norm, False),
+        (f"{fields.reference}: {fields.symbol}", fields.true, fields.colours, field_norm, fields.sparse),
+        (f"{fields.name}: {fields.symbol}", fields.predicted, fields.colours, field_norm, False),
         (f"{fields.name} − {fields.reference}", difference, MAP_OF_DIFFERENCES, difference_norm, fields.sparse),
     )
     edges = (cell_edges(fields.times), np.linspace(0, length, fields.true.shape[1] + 1))
@@ -90,14 +100,15 @@ def draw_space_time(figure: FigureBase, fields: Comparison, length: float) -> No
             centres = (fields.times, (edges[1][1:] + edges[1][:-1]) / 2)
             _draw_points(ax, centres, values, colours, norm)
         else:
-            ax.pcolormesh(*edges, np.ma.masked_invalid(values.T), cmap=colours, norm=norm)
+            cells = np.ma.masked_invalid(values.T)
+            ax.pcolormesh(*edges, cells, cmap=colours, norm=norm, rasterized=True)
             ax.set_facecolor(HIDDEN)
         ax.set(xlim=(edges[0][0], edges[0][-1]), ylim=(0, length))
         ax.set_title(title, fontsize=LABEL_SIZE + 1)
         ax.set_xlabel("time t [T]", fontsize=LABEL_SIZE)
         ax.tick_params(labelsize=LABEL_SIZE)
     axes[0].set_ylabel("x [L]", fontsize=LABEL_SIZE)
-    _draw_both_colour_bars(figure, axes, fields, field_norm, difference_norm)
+    draw_both_colour_bars(figure, axes, fields, field_norm, difference_norm)
 
 
 def draw_snapshots(figure: FigureBase, fields: Comparison, extent: tuple[float, ...]) -> None:
@@ -112,10 +123,10 @@ def draw_snapshots(figure: FigureBase, fields: Comparison, extent: tuple[float, 
     if not len(known):
         known = np.arange(len(fields.times))
     fields = fields.frames(known[np.unique(np.linspace(0, len(known) - 1, MAX_NUM_COLUMNS).round().astype(int))])
-    field_norm, difference_norm = _norms(fields)
+    field_norm, difference_norm = norms(fields)
     panels = (
-        (fields.reference, fields.true, MAP_OF_FIELDS, field_norm, fields.sparse),
-        (fields.name, fields.predicted, MAP_OF_FIELDS, field_norm, False),
+        (fields.reference, fields.true, fields.colours, field_norm, fields.sparse),
+        (fields.name, fields.predicted, fields.colours, field_norm, False),
         (
             f"{fields.name} − {fields.reference}",
             fields.difference,
@@ -141,7 +152,7 @@ def draw_snapshots(figure: FigureBase, fields: Comparison, extent: tuple[float, 
     for column, time in enumerate(fields.times):
         axes[0, column].set_title(f"t = {time:.3g} [T]", fontsize=LABEL_SIZE + 1)
         axes[2, column].set_xlabel("x [L]", fontsize=LABEL_SIZE)
-    _draw_both_colour_bars(figure, axes, fields, field_norm, difference_norm)
+    draw_both_colour_bars(figure, axes, fields, field_norm, difference_norm)
 
 
 def draw_map(
@@ -198,6 +209,42 @@ def draw_colour_bar(
     bar.ax.tick_params(labelsize=LABEL_SIZE)
 
 
+def draw_both_colour_bars(
+    figure: FigureBase, axes: ndarray, fields: Comparison, field_norm: Normalize, difference_norm: Normalize
+) -> None:
+    """Draw the colour bar of the values beside all panels but the last of the axis, that of the difference beside it.
+
+    Args:
+        figure: That holds the panels.
+        axes: The panels; the first axis has three entries, of which the last are differences.
+        fields: What is drawn in them.
+        field_norm: Range of the values.
+        difference_norm: Range of the differences.
+    """
+    drawn, difference, symbol = (fields.true, fields.predicted), (fields.difference,), fields.symbol
+    draw_colour_bar(figure, axes[:2], drawn, fields.colours, field_norm, f"{symbol} [{fields.unit}]")
+    label = f"difference of {symbol} [{fields.unit}]"
+    draw_colour_bar(figure, axes[2:], difference, MAP_OF_DIFFERENCES, difference_norm, label)
+
+
+def norms(fields: Comparison) -> tuple[Normalize, Normalize]:
+    """Ranges of the values, which is that of the truth, and of the difference, at most as wide.
+
+    Args:
+        fields: What is compared.
+    """
+    field_norm = field_range(fields.true, fields.predicted)
+    if fields.signed:
+        largest = max(abs(field_norm.vmin), abs(field_norm.vmax))
+        field_norm = Normalize(-largest, largest)
+    width = field_norm.vmax - field_norm.vmin
+    # A difference beyond the range of the truth is off the scale: the rest stays visible.
+    difference = fields.difference
+    largest = np.abs(difference[np.isfinite(difference)]).max(initial=0.0)
+    limit = min(float(largest), width) or width
+    return field_norm, Normalize(-limit, limit)
+
+
 def field_range(*values: ndarray) -> Normalize:
     """Range of the finite values of the first array that has some; 1 wide if that has but one value, 0 to 1 if none.
 
@@ -235,16 +282,6 @@ def cell_edges(centres: Float[ndarray, " T"]) -> Float[ndarray, " T+1"]:
     return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
 
 
-def _norms(fields: Comparison) -> tuple[Normalize, Normalize]:
-    field_norm = field_range(fields.true, fields.predicted)
-    width = field_norm.vmax - field_norm.vmin
-    # A difference beyond the range of the truth is off the scale: the rest stays visible.
-    difference = fields.difference
-    largest = np.abs(difference[np.isfinite(difference)]).max(initial=0.0)
-    limit = min(float(largest), width) or width
-    return field_norm, Normalize(-limit, limit)
-
-
 def _draw_points(ax: Axes, centres: tuple[ndarray, ...], values: ndarray, colours: Colormap, norm: Normalize) -> None:
     """Values have one axis for each of the centres."""
     known = np.isfinite(values)
@@ -252,12 +289,3 @@ def _draw_points(ax: Axes, centres: tuple[ndarray, ...], values: ndarray, colour
     size = float(np.clip(0.6 * _PANEL_AREA / max(known.sum(), 1), 3, 25))
     ax.scatter(*places, c=values[known], s=size, cmap=colours, norm=norm, linewidths=0)
     ax.set_facecolor(_BEHIND_POINTS[colours.name])
-
-
-def _draw_both_colour_bars(
-    figure: FigureBase, axes: ndarray, fields: Comparison, field_norm: Normalize, difference_norm: Normalize
-) -> None:
-    drawn, difference, symbol = (fields.true, fields.predicted), (fields.difference,), fields.symbol
-    draw_colour_bar(figure, axes[:2], drawn, MAP_OF_FIELDS, field_norm, f"{symbol} [L/T]")
-    label = f"difference of {symbol} [L/T]"
-    draw_colour_bar(figure, axes[2:], difference, MAP_OF_DIFFERENCES, difference_norm, label)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from burgerslab.evaluation.field_panels import LABEL_SIZE
-from burgerslab.evaluation.plots import LINE_COLOURS
+from burgerslab.evaluation.line_styles import LINE_COLOURS
 
 MAX_NUM_PARAMETERS = 4
 _LOSSES = {

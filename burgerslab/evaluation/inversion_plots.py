@@ -27,7 +27,8 @@ from burgerslab.evaluation.field_panels import (
     field_range,
     rollout_height,
 )
-from burgerslab.evaluation.plots import LINE_COLOURS, drawable, rollout_figure
+from burgerslab.evaluation.line_styles import LINE_COLOURS
+from burgerslab.evaluation.plots import drawable, rollout_figure
 
 # Another map than that of the fields, for a standard deviation is none.
 MAP_OF_STD = matplotlib.colormaps["cividis"].with_extremes(bad=HIDDEN)

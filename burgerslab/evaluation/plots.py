@@ -17,9 +17,7 @@ from matplotlib.figure import Figure, FigureBase
 from numpy import ndarray
 
 from burgerslab.evaluation.field_panels import LABEL_SIZE, Comparison, draw_snapshots, draw_space_time, rollout_height
-
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-LINE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+from burgerslab.evaluation.line_styles import LINE_COLOURS, line_styles
 
 
 def rollout_figure(
@@ -88,7 +86,7 @@ def error_growth_figure(
 
     Args:
         times: Time of each frame, ascending, units T.
-        curves: For each label of the legend, the values of shape (R, T).
+        curves: For each label of the legend, the values of shape (R, T); "truth" is drawn in black.
         ylabel: Label of the vertical axis, with its unit.
         log: Whether the vertical axis is logarithmic; values of zero are then left out. It stays linear where
             no value is positive.
@@ -110,12 +108,14 @@ def error_growth_figure(
     log = log and any(bool((values > 0).any()) for values in curves.values())
     # A single frame has no line.
     marker = "o" if len(times) == 1 else None
-    for (label, values), colour in zip(curves.items(), LINE_COLOURS, strict=False):
+    styles = line_styles(curves)
+    for label, values in curves.items():
+        style = styles[label]
         ranked = np.sort(values, axis=0)
         low, median, high = (drawable(ranked[round(share * (len(ranked) - 1))], log) for share in (0.1, 0.5, 0.9))
-        ax.plot(times, median, color=colour, label=label, marker=marker)
+        ax.plot(times, median, label=label, marker=marker, **style)
         if len(values) > 1:
-            ax.fill_between(times, low, high, color=colour, alpha=0.2, linewidth=0)
+            ax.fill_between(times, low, high, color=style["color"], alpha=0.15, linewidth=0)
     if log:
         ax.set_yscale("log")
     ax.set_xlabel("time t [T]", fontsize=LABEL_SIZE)
