@@ -74,11 +74,11 @@ def data(path, **changes):
     return BurgersDataModule(str(path), **{**settings, **changes})
 
 
-def fit(path, learnables=None, callbacks=(), module=None, trainer=None, options=None, **changes):
+def fit(path, learnables=None, module=None, trainer=None, options=None, ckpt_path=None, **changes):
     """The module after a fit; ``options`` are of the Inversion, ``changes`` of the data."""
     module = module or Inversion(learnables or [Viscosity(0.2)], **(options or {}))
-    run = pl.Trainer(**{**QUIET, **(trainer or {})}, callbacks=list(callbacks))
-    run.fit(module, datamodule=data(path, **changes))
+    run = pl.Trainer(**{**QUIET, **(trainer or {})})
+    run.fit(module, datamodule=data(path, **changes), ckpt_path=ckpt_path)
     return module
 
 

@@ -1,6 +1,7 @@
 """Inversions that are broken off, resumed, shared between processes, stopped early and begun again."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from burgerslab.cli import main
+from burgerslab.inversion import LBFGSB, ConvergenceError, Inversion, Viscosity
+from burgerslab.physics import DivergedError, RandomFourier
 from tests.small_inversion import CONFIG, VISCOSITY, fit, learned, make
 
 
@@ -105,7 +108,7 @@ class Clock(Callback):
 def test_max_time_ends_a_solve_at_its_last_point(store, monkeypatch):
     clock = Clock()
     monkeypatch.setattr("lightning.pytorch.callbacks.timer.time", SimpleNamespace(monotonic=clock.monotonic))
-    found = fit(store, callbacks=[clock], trainer={"max_time": {"seconds": 25}})
+    found = fit(store, trainer={"callbacks": [clock], "max_time": {"seconds": 25}})
     assert found.result.solution.message == "stopped by trainer.max_time"
     assert found.result.solution.num_iterations == len(found.history) == 3
     assert not found.result.solution.converged
@@ -114,7 +117,7 @@ def test_max_time_ends_a_solve_at_its_last_point(store, monkeypatch):
 
 def test_early_stopping_ends_a_solve_at_its_last_point(store):
     stop = EarlyStopping("train/objective", stopping_threshold=1e-3)
-    found = fit(store, callbacks=[stop])
+    found = fit(store, trainer={"callbacks": [stop]})
     objectives = [row["objective"] for row in found.history]
     assert found.result.solution.message == "stopped by EarlyStopping on train/objective"
     assert objectives[-1] < 1e-3 <= min(objectives[:-1])
@@ -134,3 +137,37 @@ def test_a_second_fit_begins_where_the_first_has_ended(store):
     assert again.result.solution.num_evaluations <= 3
     torch.testing.assert_close(again.free, found, rtol=0, atol=1e-7)
     assert float(again.coefficients()["viscosity"]) == pytest.approx(VISCOSITY, rel=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.* starts failed:burgerslab.inversion.InversionWarning")
+def test_starts_that_fail_do_not_fail_the_fit_if_one_converges(store):
+    options = {"num_starts": 3, "start_spread": 20.0, "solver": LBFGSB(max_iterations=6)}
+    found = fit(store, [Viscosity(1.0)], options=options)
+    assert [start.converged for start in found.result.starts] == [False, True, True]
+    assert "1 of 3 starts failed (from viscosity 1: STOP: TOTAL NO. OF ITERATIONS" in found.result.warnings[-1]
+    assert found.solution.converged
+    assert float(found.coefficients()["viscosity"]) == pytest.approx(VISCOSITY, rel=2e-3)
+    none = Inversion([Viscosity(1.0)], num_starts=2, start_spread=20.0, solver=LBFGSB(max_iterations=4))
+    with pytest.raises(ConvergenceError, match=r"max_iterations \(now 4\)"):
+        fit(store, module=none)
+    assert "2 of 2 starts failed" in none.result.warnings[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::burgerslab.inversion.InversionWarning")
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create")
+def test_the_solve_begins_at_the_first_start_that_does_not_diverge(tmp_path):
+    steep = tmp_path / "steep.zarr"
+    make(steep, initial=RandomFourier(amplitude=2.0, max_mode=2))
+    keep = ModelCheckpoint(tmp_path / "kept", filename="{step}", save_top_k=-1, save_on_train_epoch_end=True)
+    options = {"num_starts": 4, "start_spread": 3e3, "refine": 2}
+    found = fit(
+        steep, [Viscosity(1e-5)], trainer={"enable_checkpointing": True, "callbacks": [keep]}, options=options
+    )
+    assert [start.objective for start in found.result.starts[:3]] == [math.inf] * 3
+    assert "3 of 4 starts failed (from viscosity 1e-05: the rollout from the start" in found.result.warnings[-1]
+    assert float(found.coefficients()["viscosity"]) == pytest.approx(VISCOSITY, rel=2e-3)
+    again = fit(steep, [Viscosity(1e-5)], options=options, ckpt_path=tmp_path / "kept" / "step=2.ckpt")
+    assert again.result.to_dict() == found.result.to_dict()
+    with pytest.raises(DivergedError, match=r"at the initial guess \(viscosity 1e-05\) the rollout is not finite"):
+        fit(steep, [Viscosity(1e-5)], options={"refine": 2})

@@ -30,6 +30,11 @@ class ArrowMatrix:
         """Entry by entry."""
         return ArrowMatrix(self.shared + other.shared, self.coupling + other.coupling, self.own + other.own)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no entry is infinite or not a number."""
+        return all(bool(torch.isfinite(part).all()) for part in (self.shared, self.coupling, self.own))
+
     def scaled(self, factor: float) -> "ArrowMatrix":
         """Entry by entry."""
         return ArrowMatrix(factor * self.shared, factor * self.coupling, factor * self.own)

@@ -97,7 +97,7 @@ class SolveLoop(_FitLoop):
         module.on_solution(solution, objective)
         self._restarting = False
         self.on_run_end()
-        self._judge(solution)
+        self._judge(module.solution)
 
     def setup_data(self) -> None:
         """Find the batches of the objective; Lightning's own batch is a placeholder, one per iteration."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -19,6 +20,7 @@ from burgerslab.inversion.first_guess import first_guess, warm_start
 from burgerslab.inversion.forecast import errors_of_forecasts, forecast
 from burgerslab.inversion.lbfgsb import Bounds
 from burgerslab.inversion.learnable import Learnable
+from burgerslab.inversion.multi_start import Begun
 from burgerslab.inversion.objective import Objective
 from burgerslab.inversion.phiflow_way import PhiFlowProblem, phiflow_problem
 from burgerslab.inversion.posing import Posing, description_of
@@ -53,7 +55,8 @@ class Inversion(Solvable):
             take it from the residuals instead.
         interaction_weight: Weight of the mean square error of generated windows beside that of observed ones;
             ``balanced`` makes both terms equal where a fit begins.
-        num_starts: Solves, the first from the initial guesses, others from drawn ones; the best is the result.
+        num_starts: Solves, the first from the initial guesses, others from drawn ones; the best that converges is
+            the result. The Trainer sees the first whose rollout does not diverge.
         start_spread: Positive parameters are drawn between their guess / start_spread and guess · start_spread.
         profile: Whether to find intervals by profile likelihood too: 13 more solves for each single number.
 
@@ -87,7 +90,8 @@ class Inversion(Solvable):
         self.objective: Objective | None = None
         self._solver = solver
         self.history: list[dict[str, float]] = []
-        self._scaled: ScaledObjective | None = None
+        self._begun: Begun | None = None
+        self._start_number = 0
         self._total: Total = lambda tensor: tensor
         # Free numbers at the last accepted point, and where the solve began, which its conditioning depends on.
         self.register_buffer("free", torch.empty(0, dtype=torch.float64))
@@ -126,14 +130,16 @@ class Inversion(Solvable):
         previous = (self.objective, self.free.cpu()) if self.is_ready else None
         self._total = total
         self.objective = self.posing.objective(self.posing.survey(chunks, self.trainer.datamodule, gather))
+        scale = partial(self.posing.scaled, self.objective, chunks, total)
         if not len(self._origin):  # else a checkpoint's solve goes on
             guess = first_guess(self.objective, chunks, total)
-            self._origin = guess if previous is None else warm_start(self.objective, guess, *previous)
-        self._origin = self._origin.cpu()
+            guess = guess if previous is None else warm_start(self.objective, guess, *previous)
+            self._begun = self._further.begin(scale, self.objective, guess)
+        else:
+            origin = self._origin.cpu()
+            self._begun = Begun(scale(origin), origin, self._start_number)
+        self._origin, self._start_number = self._begun.origin, self._begun.number
         self.free = self._origin.clone()
-        if self.posing.interaction_weight == "balanced":
-            self.objective.balance(self._origin, chunks, total)
-        self._scaled = ScaledObjective(self.objective, self._origin, chunks, total)
 
     def start(self) -> Vector:
         """The free numbers as they stand, in round variables."""
@@ -172,8 +178,8 @@ class Inversion(Solvable):
         """Solve from further starts and with further weights, as asked for, and work out how sure the result is."""
         again = SolveAgain(objective.chunks, self._total, self.device, self.solver)
         first = Solved(self._posed(), self.free.cpu(), solution)
-        best, self.result = self._further.conclude(again, first, self._origin)
-        self.objective, self._scaled, self.free = best.scaled.objective, best.scaled, best.flat.to(self.device)
+        best, self.result = self._further.conclude(again, first, self._begun)
+        self.objective, self.free, self.solution = best.scaled.objective, best.flat.to(self.device), best.solution
         for warning in self.result.warnings:
             rank_zero_warn(warning, category=InversionWarning)
 
@@ -274,6 +280,7 @@ class Inversion(Solvable):
                 "learnable_parameters": self.problem()["model.learnable_parameters"],
                 "problem": self.objective.problem.to_dict(),
                 "history": self.history,
+                "start_number": self._start_number,
             }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -287,6 +294,7 @@ class Inversion(Solvable):
         super().on_load_checkpoint(checkpoint)
         self.description = DataDescription.from_dict(checkpoint["description"])
         self.history = list(checkpoint["inversion"]["history"])
+        self._start_number = checkpoint["inversion"]["start_number"]
         for name in ("free", "_origin"):
             setattr(self, name, torch.empty_like(checkpoint["state_dict"][name]))
         self.objective = self.posing.objective(Problem.from_dict(checkpoint["inversion"]["problem"]))
@@ -297,5 +305,5 @@ class Inversion(Solvable):
         return batch, self.rollout(batch["initial"], batch["target"].shape[1], viscosity=batch["viscosity"])
 
     def _posed(self) -> ScaledObjective:
-        assert self._scaled is not None, "on_solve_begin comes first"
-        return self._scaled
+        assert self._begun is not None, "on_solve_begin comes first"
+        return self._begun.scaled

@@ -1,7 +1,7 @@
 """Solves from several starts: whether they find the same, and the best of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.inversion.objective import Objective
+from burgerslab.inversion.scaled import ScaledObjective
 from burgerslab.inversion.solve_again import SolveAgain, Solved
 from burgerslab.physics import DivergedError
 
 _SAME = 1e-6  # relative difference of objectives that are taken for one minimum
+_AT_BEST = (1e-3, 1e-12)  # relative, and absolute, of objectives that are reported as the lowest one
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Start:
         objective: J there; infinite where the rollout from the start diverged.
         converged: Whether a tolerance was met.
         num_evaluations: Evaluations it took.
+        message: Why it ended.
     """
 
     guess: dict[str, float]
@@ -34,38 +37,93 @@ class Start:
     objective: float
     converged: bool
     num_evaluations: int
+    message: str
 
     @classmethod
     def of(cls, solved: Solved, began: Float[Tensor, " P"]) -> "Start":
         """What a solve from some free numbers found."""
         objective, solution = solved.scaled.objective, solved.solution
         guess, estimate = _numbers(objective, began), _numbers(objective, solved.flat)
-        return cls(guess, estimate, solved.value, solution.converged, solution.num_evaluations)
+        end = (solution.converged, solution.num_evaluations, solution.message)
+        return cls(guess, estimate, solved.value, *end)
+
+    @classmethod
+    def diverged(cls, objective: Objective, began: Float[Tensor, " P"]) -> "Start":
+        """Free numbers that no solve can begin with."""
+        return cls(_numbers(objective, began), {}, math.inf, False, 1, "the rollout from the start diverges")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Where the first solve begins.
+
+    Args:
+        scaled: The objective in variables that are round there.
+        origin: Free numbers, ``(P,)``.
+        number: Of the start: 0 is the guess; those before it diverge.
+    """
+
+    scaled: ScaledObjective
+    origin: Float[Tensor, " P"]
+    number: int
+
+
+def begin(
+    scale: Callable[[Float[Tensor, " P"]], ScaledObjective],
+    objective: Objective,
+    guess: Float[Tensor, " P"],
+    num_starts: int,
+    spread: float,
+) -> Begun:
+    """The first of several starts whose rollout does not diverge.
+
+    Args:
+        scale: The objective in variables that are round about some free numbers.
+        objective: What is to be solved.
+        guess: Free numbers of the first start, ``(P,)``.
+        num_starts: Number of starts.
+        spread: As in `solve_from_elsewhere`.
+
+    Raises:
+        DivergedError: If all diverge.
+    """
+    errors = []
+    for number in range(num_starts):
+        origin = _draw(objective, guess, number, spread)
+        try:
+            return Begun(scale(origin), origin, number)
+        except DivergedError as error:
+            errors.append(error)
+    raise DivergedError(
+        f"at the initial guess ({_in_words(_numbers(objective, guess))}) {errors[0]} to start from"
+    ) from errors[0]
 
 
 def solve_from_elsewhere(
-    again: SolveAgain, first: Solved, origin: Float[Tensor, " P"], num_starts: int, spread: float
+    again: SolveAgain, first: Solved, begun: Begun, num_starts: int, spread: float
 ) -> tuple[Solved, list[Start]]:
-    """The best of several solves, and all of them, the given one first.
+    """The best of several solves, one that has converged if there is one, and all of them, by number.
 
     Starts are drawn by the number of the start alone, so they are the same in each run and process. Initial states
     begin where that of the first solve began.
 
     Args:
         again: Solves on the windows.
-        first: A solve.
-        origin: Where that began, ``(P,)``.
+        first: A solve, converged or not.
+        begun: Where that began.
         num_starts: Number of solves, the given one included.
         spread: Positive parameters begin between their guess / spread and guess · spread.
     """
     objective = first.scaled.objective
-    best, starts = first, [Start.of(first, origin)]
-    for number in range(1, num_starts):
-        flat = _draw(objective, origin, number, spread)
+    failed = [_draw(objective, objective.start(), number, spread) for number in range(begun.number)]
+    starts = [*(Start.diverged(objective, flat) for flat in failed), Start.of(first, begun.origin)]
+    best = first
+    for number in range(begun.number + 1, num_starts):
+        flat = _draw(objective, begun.origin, number, spread)
         try:
             scaled = again.scale(objective, flat)
         except DivergedError:
-            starts.append(Start(_numbers(objective, flat), {}, math.inf, False, 1))
+            starts.append(Start.diverged(objective, flat))
             continue
         solved = again(scaled, flat)
         starts.append(Start.of(solved, flat))
@@ -77,10 +135,9 @@ def solve_from_elsewhere(
 def starts_as_dict(starts: Sequence[Start]) -> dict[str, Any]:
     """Plain values: every start, and over the converged ones the ends of objective and estimates."""
     converged = [start for start in starts if start.converged]
-    lowest = min((start.objective for start in converged), default=math.inf)
     return {
         "num_converged": len(converged),
-        "num_at_best": sum(start.objective <= lowest * (1 + 1e-3) for start in converged),
+        "num_at_best": len(_at_best(converged)),
         "objective_range": _ends([start.objective for start in converged]),
         "estimate_range": {
             name: _ends([start.estimate[name] for start in converged])
@@ -93,13 +150,39 @@ def starts_as_dict(starts: Sequence[Start]) -> dict[str, Any]:
                 "objective": start.objective,
                 "converged": start.converged,
                 "evaluations": start.num_evaluations,
+                "message": start.message,
             }
             for start in starts
         ],
     }
 
 
+def doubts_of_starts(starts: Sequence[Start]) -> list[str]:
+    """What several starts that failed, or that end in different minima, say against the result."""
+    messages = []
+    failed = [start for start in starts if not start.converged]
+    if failed:
+        each = "; ".join(f"from {_in_words(start.guess)}: {start.message.rstrip(': ')}" for start in failed[:3])
+        more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+        messages.append(
+            f"{len(failed)} of {len(starts)} starts failed ({each}{more}): give model.learnable_parameters narrower "
+            "bounds, or lower model.start_spread"
+        )
+    converged = [start for start in starts if start.converged]
+    best = _at_best(converged)
+    if len(best) < len(converged):
+        others = [start for start in converged if start not in best]
+        messages.append(
+            f"{len(others)} of {len(converged)} converged starts ended in a higher minimum than the result, at "
+            f"{'; '.join(_in_words(start.estimate) for start in others[:3])}: the objective has several minima, so "
+            "give guesses or bounds that single out the one that is meant"
+        )
+    return messages
+
+
 def _draw(objective: Objective, origin: Float[Tensor, " P"], number: int, spread: float) -> Float[Tensor, " P"]:
+    if number == 0:
+        return origin
     generator = np.random.default_rng([number, 20_231])
     free = dict(objective.unflatten(origin))
     for name, learnable in objective.learnables.items():
@@ -118,6 +201,15 @@ def _numbers(objective: Objective, flat: Float[Tensor, " P"]) -> dict[str, float
     return {
         name: float(value.mean()) for name, value in coefficients.items() if value.ndim == 0 or name == "viscosity"
     }
+
+
+def _at_best(converged: Sequence[Start]) -> list[Start]:
+    lowest = min((start.objective for start in converged), default=math.inf)
+    return [start for start in converged if start.objective <= lowest * (1 + _AT_BEST[0]) + _AT_BEST[1]]
+
+
+def _in_words(numbers: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()) or "the initial guess"
 
 
 def _ends(numbers: Sequence[float]) -> list[float]:

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from burgerslab.inversion.diverged_together import raise_together
 from burgerslab.inversion.learnable import Bound, Learnable
 from burgerslab.inversion.problem import Problem
-from burgerslab.physics import Rollout, Scheme
+from burgerslab.physics import DivergedError, Rollout, Scheme
 
 Batch = Mapping[str, Tensor]
 Free = dict[str, Tensor]
@@ -167,16 +168,23 @@ class Objective:
             flat: Free numbers at which the shares are equal.
             batches: The chunks of this process.
             total: Adds a tensor up over the processes.
+
+        Raises:
+            DivergedError: If the rollout from there is not finite.
         """
         if not self.problem.num_generated:
             return
         self.interaction_weight = 1.0
-        shares = torch.zeros(2, dtype=torch.float64)
-        for batch in batches:
-            squares = self.residual(self.select(self.unflatten(flat), batch), batch).square().flatten(1).sum(dim=1)
-            weighted = self.weights(batch) * squares
-            observed = batch["observed"]
-            shares += torch.stack([weighted[observed].sum(), weighted[~observed].sum()]).cpu()
+        shares, error = torch.zeros(2, dtype=torch.float64), None
+        try:
+            for batch in batches:
+                residual = self.residual(self.select(self.unflatten(flat), batch), batch)
+                weighted = self.weights(batch) * residual.square().flatten(1).sum(dim=1)
+                observed = batch["observed"]
+                shares += torch.stack([weighted[observed].sum(), weighted[~observed].sum()]).cpu()
+        except DivergedError as diverged:
+            error = diverged
+        raise_together(error, total)
         of_observed, of_generated = total(shares).tolist()
         self.interaction_weight = of_observed / of_generated if of_generated > 0 else 1.0
 

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from jaxtyping import Float
+from torch import Tensor
+
 from burgerslab.data import BurgersDataModule, DataDescription
 from burgerslab.inversion.chunks import Batch
 from burgerslab.inversion.facts import survey
@@ -11,7 +14,8 @@ from burgerslab.inversion.l_curve import asks_for_l_curve
 from burgerslab.inversion.learnable import Learnable
 from burgerslab.inversion.objective import Objective, suitable_rollout
 from burgerslab.inversion.problem import Problem
-from burgerslab.inversion.solvable import Gather
+from burgerslab.inversion.scaled import ScaledObjective
+from burgerslab.inversion.solvable import Gather, Total
 from burgerslab.inversion.state import Plain
 from burgerslab.physics import Scheme
 
@@ -74,6 +78,18 @@ class Posing:
         rollout = suitable_rollout(problem, self.learnables, self.scheme, self.substeps, self.refine)
         weight = 1.0 if self.interaction_weight == "balanced" else self.interaction_weight
         return Objective(problem, self.learnables, rollout, weight, self.noise_std)
+
+    def scaled(
+        self, objective: Objective, chunks: Iterable[Batch], total: Total, origin: Float[Tensor, " P"]
+    ) -> ScaledObjective:
+        """An objective in variables that are round about some free numbers, its weights balanced there if asked for.
+
+        Raises:
+            DivergedError: If the rollout from there is not finite.
+        """
+        if self.interaction_weight == "balanced":
+            objective.balance(origin, chunks, total)
+        return ScaledObjective(objective, origin, chunks, total)
 
     def facts(self) -> dict[str, Plain]:
         """What a solve must share with another to go on from it."""

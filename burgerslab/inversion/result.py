@@ -11,7 +11,7 @@ from burgerslab.inversion.doubts import doubts
 from burgerslab.inversion.gauss_newton import curvature_of_regularisation, gauss_newton
 from burgerslab.inversion.grid_error import discretisation_shift
 from burgerslab.inversion.l_curve import LCurve
-from burgerslab.inversion.multi_start import Start, starts_as_dict
+from burgerslab.inversion.multi_start import Start, doubts_of_starts, starts_as_dict
 from burgerslab.inversion.posterior import Estimate, Posterior, correlation, estimates, laplace
 from burgerslab.inversion.profile import Profile, profile_likelihoods
 from burgerslab.inversion.scaled import summed
@@ -148,6 +148,7 @@ def summarise(
         if found[name].value.numel() <= _MOST_NUMBERS
     }
     warnings = doubts(objective, best.flat, found, posterior, best.solution.converged)
+    warnings += doubts_of_starts(starts)
     warnings += [remark] if remark else []
     if l_curve is not None and not l_curve.has_corner:
         warnings.append(

@@ -7,9 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.inversion.conditioning import Conditioning
+from burgerslab.inversion.diverged_together import raise_together
 from burgerslab.inversion.gauss_newton import ArrowMatrix, curvature_of_regularisation, gauss_newton
 from burgerslab.inversion.objective import Batch, Objective
 from burgerslab.inversion.solvable import Total
+from burgerslab.physics import DivergedError
 
 
 class ScaledObjective:
@@ -23,7 +25,7 @@ class ScaledObjective:
         curvature: Half the second derivative of the misfit near the origin, if it is known; None finds it there.
 
     Raises:
-        DivergedError: If the rollout from the start is not finite.
+        DivergedError: If the rollout from the start, or its derivatives, are not finite.
     """
 
     def __init__(
@@ -36,16 +38,21 @@ class ScaledObjective:
     ) -> None:
         self.objective = objective
         free = objective.unflatten(origin)
-        with torch.no_grad():
-            shares = torch.stack(
-                [objective.misfit(free, batch).cpu() for batch in chunks] or [torch.zeros(()).double()]
-            )
-        at_start = total(shares.sum().reshape(1))
+        share, error = torch.zeros(1, dtype=torch.float64), None
+        try:
+            with torch.no_grad():
+                for batch in chunks:
+                    share += objective.misfit(free, batch).cpu()
+        except DivergedError as diverged:
+            error = diverged
+        raise_together(error, total)
         regular = objective.regularisation(free)
-        value = float(at_start) + (0.0 if regular is None else float(regular))
+        value = float(total(share)) + (0.0 if regular is None else float(regular))
         self.unit = value if value > 0 else 1.0
         misfit = summed(gauss_newton(objective, free, chunks), total) if curvature is None else curvature
         curvature = (misfit + curvature_of_regularisation(objective, free)).scaled(2 / self.unit)
+        if not curvature.is_finite:
+            raise DivergedError("the derivatives of the rollout from the start are not finite")
         self._conditioning = Conditioning.of(curvature, objective, origin)
 
     def to_flat(self, rounded: Float[Tensor, " P"]) -> Float[Tensor, " P"]:

@@ -95,7 +95,8 @@ class Solvable(pl.LightningModule, ABC):
         """Take the result of a solve that came to an end, converged or not, before ``on_train_end``.
 
         It is called in all processes, with the parameters at the solution. After an interrupt or an error it is
-        not called.
+        not called. What `solution` then is decides whether the fit has failed: a module that solves once more may
+        replace it.
 
         Args:
             solution: Where it ended, and why.
