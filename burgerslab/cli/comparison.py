@@ -12,6 +12,7 @@ from rich.table import Table
 
 from burgerslab import metrics
 from burgerslab.data import BurgersDataModule
+from burgerslab.evaluation.forecasts import model_frames
 from burgerslab.inversion import Advection, Inversion, Viscosity
 from burgerslab.surrogate import Surrogate
 
@@ -40,11 +41,7 @@ def rollout_errors(model: Surrogate | Inversion, datamodule: BurgersDataModule) 
     errors, durations = [], []
     for batch in datamodule.test_dataloader():
         target = batch["target"]
-        if isinstance(model, Surrogate):
-            initial, static = batch["initial"].to(model.device), batch["static"].to(model.device)
-            made = model.rollout(initial, target.shape[1], static).cpu()
-        else:
-            made = model.rollout(batch["initial"].double(), target.shape[1], viscosity=batch["viscosity"]).float()
+        made = model_frames(model, batch, target.shape[1]).to(target)
         times = datamodule.description.dt * torch.arange(1, target.shape[1] + 1)
         errors.append(metrics.nrmse(made, target).mean(dim=1))
         durations.append(metrics.correlation_time(metrics.correlation(made, target), times))

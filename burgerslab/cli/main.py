@@ -12,6 +12,7 @@ COMMANDS = {
     "validate": "roll out a checkpoint over the validation trajectories",
     "test": "roll out a checkpoint over the test trajectories; write metrics.json and a figure",
     "predict": "write a checkpoint's rollouts of the test trajectories to a store",
+    "evaluate": "compare finished runs with each other, with numerical schemes and under changed conditions",
     "compare": "run a hybrid beside its surrogate and its inversion alone, at the same cost, over seeds",
     "generate": "simulate the store of a config and verify it; make damaged parts again",
     "import": "copy a file of PDEBench, numpy, MATLAB or The Well into a store",
@@ -74,6 +75,10 @@ def _run(command: str, options: list[str]) -> int:
         from burgerslab.cli.compare import run_compare
 
         return run_compare(options)
+    if command == "evaluate":
+        from burgerslab.cli.evaluate import run_evaluate
+
+        return run_evaluate(options)
     if command == "import":
         from burgerslab.cli.imports import run_import
 

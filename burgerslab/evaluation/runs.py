@@ -1,7 +1,6 @@
 """Runs read back from their folders: the config, the model with its weights, what it was trained on."""
 
 import pickle
-import warnings
 from argparse import ArgumentError
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from jsonargparse import ArgumentParser
 
 from burgerslab.data import DataDescription, Store, StoreError
 from burgerslab.data.split import Split
+from burgerslab.evaluation.from_settings import innermost, instantiate
 from burgerslab.evaluation.run_folder import RunFolder, find_run
 from burgerslab.inversion import Inversion
 from burgerslab.surrogate import Surrogate
@@ -42,7 +42,7 @@ class Run:
         description: What the models know of the data they were trained on.
         store: The store they were trained on, as the config names it; it may be gone.
         test_trajectories: Numbers of the test trajectories in that store; None if neither the store nor the config
-            tell how many trajectories there are.
+            tell which.
         notes: What was chosen among several, or is missing, for the user.
     """
 
@@ -178,23 +178,12 @@ def _instantiate(files: RunFolder, settings: Mapping[str, Any], channels: Mappin
     for name in _CHANNELS:
         parser.link_arguments(f"channels.{name}", f"model.init_args.network.init_args.{name}", apply_on="instantiate")
     try:
-        parsed = parser.parse_object({"model": dict(settings), "channels": dict(channels)})
-        with warnings.catch_warnings():  # jsonargparse 4.49 has renamed it
-            old_name = r"\s*(By default only one Json|``instantiate_classes`)"
-            warnings.filterwarnings("ignore", old_name, DeprecationWarning)
-            return parser.instantiate_classes(parsed).model
+        return instantiate(parser, {"model": dict(settings), "channels": dict(channels)}).model
     except (ArgumentError, ValueError) as error:
         raise ValueError(
-            f"{files.config}: the model cannot be made again: {_innermost(str(error))}. Classes of your own are "
-            "looked for in the working directory and where Python finds modules"
+            f"{files.config}: the model cannot be made again: {innermost(error)}. Classes of your own are looked for "
+            "in the working directory and where Python finds modules"
         ) from error
-
-
-def _innermost(message: str) -> str:
-    """What jsonargparse complains about in the end, in place of everything that it could have been."""
-    lines = [line.strip(" -") for line in message.splitlines()]
-    ends = [number for number, line in enumerate(lines) if line.startswith("Expected a <class 'NoneType'>")]
-    return lines[ends[0] - 1] if ends and ends[0] else lines[-1]
 
 
 def _load(path: Path, model: Model, checkpoint: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
@@ -229,11 +218,11 @@ def _physical_state(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, A
 
 def _test_trajectories(data: Mapping[str, Any]) -> tuple[int, ...] | None:
     number = (data.get("simulation") or {}).get("num_trajectories")
+    names = {part: data.get(f"{part}_sim_indices") for part in ("train", "val", "test")}
     try:
         number = Store(data["store"]).layout.num_trajectories
     except StoreError:  # gone, or being made again
         if number is None:
-            return None
-    names = {part: data.get(f"{part}_sim_indices") for part in ("train", "val", "test")}
+            return None if names["test"] is None else tuple(names["test"])
     split = Split(data.get("split", (0.8, 0.1, 0.1)), data.get("seed", 0), **names)
     return tuple(split.parts(number)["test"].tolist())
