@@ -1,6 +1,7 @@
 """generate and inspect: the commands on stores, which need no Trainer."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from jsonargparse import SUPPRESS, ActionConfigFile
@@ -16,6 +17,11 @@ _KEYS_OF_FIT = (
     *("weights_only", "verbose", "return_predictions"),
 )
 
+_HELP_ON_CLUSTER = (
+    "Simulate in the processes of a Dask cluster: local:N for N on this machine, or a scheduler's address such as "
+    "tcp://host:8786. The store is the same to the bit. Needs the extra burgerslab[cluster]."
+)
+
 
 def run_generate(options: Sequence[str]) -> int:
     """Simulate the store of a config and verify it; damaged blocks of a store that is there are made again.
@@ -26,6 +32,7 @@ def run_generate(options: Sequence[str]) -> int:
     import lightning.pytorch as pl
 
     from burgerslab.data import BurgersDataModule, generate
+    from burgerslab.data.cluster import ClusterError, check_cluster, connected
     from burgerslab.data.store_repair import repair
 
     purpose = "Simulate the store of a config and verify it."
@@ -33,20 +40,29 @@ def run_generate(options: Sequence[str]) -> int:
     parser.add_argument("-c", "--config", action=ActionConfigFile, help="A YAML file, the same as for fit.")
     parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
     parser.set_defaults({"data": DEFAULT_CLASSES["data"]})
+    parser.add_argument("--cluster", type=str | None, help=_HELP_ON_CLUSTER)
     for key in _KEYS_OF_FIT:
         parser.add_argument(f"--{key}", type=Any, help=SUPPRESS)
     with quiet():
         settings = parser.parse_args(with_default_classes(options))
+        cluster = settings.pop("cluster")
+        if cluster is not None:
+            try:
+                check_cluster(cluster)
+            except ClusterError as error:
+                parser.error(str(error))
         for key in _KEYS_OF_FIT:  # else the model would be made, too
             settings.pop(key, None)
         datamodule = parser.instantiate_classes(settings).data
         if not isinstance(datamodule, BurgersDataModule) or datamodule.simulation is None:
             raise ValueError("generate needs data.simulation, which says what to simulate; add it to the config")
-        store = generate(datamodule.simulation, datamodule.store_path, overwrite=datamodule.overwrite)
-        if damage := store.verify():
-            print(f"{store.path}: {len(damage)} damaged files are made again")
-            repair(store.path)
-            generate(datamodule.simulation, datamodule.store_path)
+        with nullcontext() if cluster is None else connected(cluster) as client:
+            path = datamodule.store_path
+            store = generate(datamodule.simulation, path, overwrite=datamodule.overwrite, client=client)
+            if damage := store.verify():
+                print(f"{store.path}: {len(damage)} damaged files are made again")
+                repair(store.path)
+                generate(datamodule.simulation, path, client=client)
     print(f"store: {store.path}")
     return 0
 

@@ -1,20 +1,20 @@
 """Simulating trajectories into a store, block by block, resumable at any moment."""
 
-import platform
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from burgerslab.data.block_simulator import BlockSimulator
 from burgerslab.data.fingerprint import fingerprint
+from burgerslab.data.provenance import provenance
 from burgerslab.data.simulation import Simulation
-from burgerslab.data.solvers import ExactSolver, Solver, StepSolver
 from burgerslab.data.store import Store
 from burgerslab.data.store_errors import StoreError
 from burgerslab.data.store_writer import StoreWriter
-from burgerslab.physics import DivergedError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def generate(
@@ -24,6 +24,7 @@ def generate(
     overwrite: bool = False,
     block_size: int | None = None,
     progress: bool = True,
+    client: "Client | None" = None,
 ) -> Store:
     """Simulate into a store and open it; finished blocks of an interrupted run are kept.
 
@@ -35,6 +36,8 @@ def generate(
         overwrite: Replace a store that was made with other settings.
         block_size: Trajectories per batch, chunk and step of progress; None chooses about 13 MB.
         progress: Show a progress bar.
+        client: Of a Dask cluster, see `connected`, whose workers simulate the blocks and write them to the store,
+            which must lie where all of them see it. The store is the same to the bit.
 
     Returns:
         The complete store.
@@ -45,32 +48,25 @@ def generate(
         AccuracyError: Before anything is simulated, if an exact solution cannot be had to its tolerance.
         DivergedError: If a trajectory becomes non-finite; says which.
         StoreError: If the store has other settings, cannot be written, or is no store.
+        ClusterError: If workers have other versions, do not see the store, or are lost for good.
     """
     settings = simulation.settings()
-    seeds = simulation.trajectory_seeds()
-    viscosity = np.array([simulation.draw_viscosity(seed) for seed in seeds.tolist()])
-    solver = ExactSolver(simulation) if simulation.scheme.is_exact else StepSolver(simulation)
+    simulator = BlockSimulator(simulation)
     if not _is_complete(path, settings):
-        solver.check(seeds, viscosity)
+        simulator.check()
     writer = StoreWriter.open(
         path,
         simulation.layout,
         settings,
-        viscosity,
-        seeds,
+        simulator.viscosity,
+        simulator.seeds,
         overwrite=overwrite,
         block_size=block_size,
         provenance=provenance(),
     )
     if not writer.is_complete:
-        _simulate_blocks(solver, writer, seeds, viscosity, progress)
+        _make_blocks(simulation, simulator, writer, progress, client)
     return writer.finish()
-
-
-def provenance() -> dict[str, str]:
-    """Versions of what makes the numbers; recorded beside the fingerprint, not in it."""
-    packages = ("burgerslab", "torch", "phiflow", "phiml", "numpy", "zarr")
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
 def _is_complete(path: str | Path, settings: dict[str, Any]) -> bool:
@@ -81,25 +77,22 @@ def _is_complete(path: str | Path, settings: dict[str, Any]) -> bool:
         return False
 
 
-def _simulate_blocks(
-    solver: Solver, writer: StoreWriter, seeds: np.ndarray, viscosity: np.ndarray, progress: bool
+def _make_blocks(
+    simulation: Simulation, simulator: BlockSimulator, writer: StoreWriter, progress: bool, client: "Client | None"
 ) -> None:
+    num_trajectories = len(simulator.seeds)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task("simulating trajectories", total=len(seeds))
-        resumed = True
-        for block, trajectories in writer.pending():
-            if resumed:  # what was finished before says nothing about the speed
-                bar.reset(task, completed=trajectories.start)
-                resumed = False
-            own = slice(trajectories.start, trajectories.stop)
-            try:
-                frames = solver.frames(seeds[own], viscosity[own])
-            except DivergedError as error:
-                raise DivergedError(
-                    f"simulation: in trajectories {trajectories.start} to {trajectories.stop - 1}, counted from "
-                    f"{trajectories.start}: {error}. Finished blocks are kept"
-                ) from None
-            writer.write(block, {"velocity": frames})
-            bar.update(task, completed=trajectories.stop)
-        bar.update(task, completed=len(seeds))
+        task = bar.add_task("simulating trajectories", total=num_trajectories)
+        # what was finished before says nothing about the speed
+        bar.reset(task, completed=num_trajectories - sum(len(writer.trajectories(b)) for b in writer.unfinished()))
+        if client is None:
+            for block, trajectories in writer.pending():
+                simulator.make(writer, block, trajectories)
+                bar.update(task, completed=trajectories.stop)
+        else:
+            from burgerslab.data.cluster_blocks import make_on_cluster
+
+            for trajectories in make_on_cluster(client, simulation, writer):
+                bar.advance(task, len(trajectories))
+        bar.update(task, completed=num_trajectories)

@@ -100,6 +100,28 @@ class StoreWriter:
                     plan.restore(path, record)
         return cls(path, record)
 
+    @classmethod
+    def join(cls, path: Path, identity: str) -> "StoreWriter":
+        """Take part in the writing of a store that another process has opened.
+
+        Args:
+            path: Directory of the store, absolute.
+            identity: `identity` of that process's writer.
+
+        Returns:
+            The writer.
+
+        Raises:
+            StoreBusyError: If another store is at the path.
+            StoreError: As from `read_record`.
+        """
+        return cls(path, _read_same(path, identity))
+
+    @property
+    def identity(self) -> str:
+        """Random name of this very store; a store put in its place has another one."""
+        return self._record.identity
+
     @property
     def block_size(self) -> int:
         """Number of trajectories of a block; the last block may be shorter."""
@@ -116,20 +138,33 @@ class StoreWriter:
         return self._reread().status == COMPLETE
 
     def _reread(self) -> StoreRecord:
-        record = read_record(self.path)
-        if record.identity != self._record.identity:
-            raise StoreBusyError(f"{self.path}: another process has replaced this store; start again")
-        return record
+        return _read_same(self.path, self._record.identity)
 
-    def _unfinished(self) -> list[int]:
-        return [block for block in range(self.num_blocks) if not is_finished(self.path, block)]
+    def trajectories(self, block: int) -> range:
+        """Trajectories of a block."""
+        return self._record.trajectories(block)
 
-    def pending(self) -> Iterator[tuple[int, range]]:
+    def unfinished(self, among: Sequence[int] | None = None) -> list[int]:
+        """Blocks that are not on disk with their completion marks.
+
+        Args:
+            among: Blocks to look at; None is all.
+        """
+        return [
+            block
+            for block in (range(self.num_blocks) if among is None else among)
+            if not is_finished(self.path, block)
+        ]
+
+    def pending(self, among: Sequence[int] | None = None) -> Iterator[tuple[int, range]]:
         """Hand out the unfinished blocks, one at a time.
 
         Each block stays locked while the caller works on it, and must be written before the next
         one is asked for. Blocks that other processes hold are waited for, and handed out here if
         those processes end without finishing them.
+
+        Args:
+            among: Blocks to hand out; None is all.
 
         Yields:
             Index of a block and its trajectories. Ends when every block is finished, by whomever.
@@ -138,7 +173,7 @@ class StoreWriter:
             StoreBusyError: If another process has replaced the store.
             ValueError: If a block was handed out and not written.
         """
-        while blocks := self._unfinished():
+        while blocks := self.unfinished(among):
             worked = False
             for block in blocks:
                 lock = self._claim(block)
@@ -223,10 +258,17 @@ class StoreWriter:
         if not self.is_complete:
             with explained_os_errors(self.path), self._locks.whole():
                 record = self._reread()
-                if self._unfinished():
+                if self.unfinished():
                     raise incomplete(self.path, record)
                 for orphan in self.path.rglob("*.partial"):  # of killed writers; nobody writes any more
                     orphan.unlink()
                 self._locks.forget_blocks()
                 write_status(self.path, record, COMPLETE)
         return Store(self.path)
+
+
+def _read_same(path: Path, identity: str) -> StoreRecord:
+    record = read_record(path)
+    if record.identity != identity:
+        raise StoreBusyError(f"{path}: another process has replaced this store; start again")
+    return record
