@@ -19,6 +19,13 @@ CONNECT_SECONDS = 10
 """How long to wait for a scheduler to answer."""
 
 _LOCAL = "local:"
+# A terminal sends Ctrl-C to workers too, which would end in a traceback each.
+_LEAVE_INTERRUPTS_TO_THE_CLIENT = """
+import signal
+
+def dask_setup(worker):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+"""
 _LOGGER = logging.getLogger(__name__)
 _ONE_AT_A_TIME = threading.Lock()
 _KEPT = "What is finished is kept"
@@ -70,14 +77,15 @@ def connected(cluster: str) -> Iterator["Client"]:
         with client:
             yield client
         return
-    # Dask makes malloc return memory at once, which the solver asks for again in its next step: twice the time.
+    # Dask makes malloc return memory at once, which the solver asks for again in its next step.
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}),
         LocalCluster(
             n_workers=int(cluster.removeprefix(_LOCAL)),
             threads_per_worker=1,
             memory_limit=None,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None is port 8787, which may be taken
+            preload=_LEAVE_INTERRUPTS_TO_THE_CLIENT,
             silence_logs=logging.CRITICAL,
         ) as local,
         Client(local) as client,
@@ -111,11 +119,12 @@ def on_worker(versions: Mapping[str, str], num_threads: int = 1) -> Iterator[set
         )
     remarks = set()
     if worker.state.nthreads > 1:
-        remarks.add("a worker works on one thing at a time, whatever its --nthreads; use --nthreads 1 --nworkers N")
+        remarks.add("a worker works on one thing at a time, whatever its --nthreads; start it with --nthreads 1")
     if os.environ.get("MALLOC_TRIM_THRESHOLD_") == "65536":
         remarks.add(
-            "workers have MALLOC_TRIM_THRESHOLD_=65536, Dask's default, which can double their time; start them with "
-            "another, as in `MALLOC_TRIM_THRESHOLD_=134217728 dask worker ...`"
+            "workers have MALLOC_TRIM_THRESHOLD_=65536, Dask's default, which costs some 20 % more time in two "
+            "dimensions; start them with `dask worker --no-nanny`, or take it out of Dask's setting "
+            "distributed.nanny.pre-spawn-environ"
         )
     with _ONE_AT_A_TIME:
         before = torch.get_num_threads()
