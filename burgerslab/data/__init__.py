@@ -20,6 +20,8 @@ from burgerslab.data.layout import StoreLayout as StoreLayout
 from burgerslab.data.mask import Mask as Mask
 from burgerslab.data.observe import Observation as Observation
 from burgerslab.data.observe import RandomPoints as RandomPoints
+from burgerslab.data.physics_check import PhysicsCheck as PhysicsCheck
+from burgerslab.data.physics_check import check_physics as check_physics
 from burgerslab.data.simulation import Simulation as Simulation
 from burgerslab.data.store import Store as Store
 from burgerslab.data.store_errors import StoreError as StoreError

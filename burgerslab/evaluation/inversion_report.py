@@ -9,9 +9,11 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
+from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from burgerslab.data import BurgersDataModule
 from burgerslab.evaluation.inversion_plots import inversion_figure
 from burgerslab.evaluation.strict_json import finite
 from burgerslab.inversion import Inversion, InversionResult, in_float64
@@ -58,11 +60,26 @@ class InversionReport(Callback):
         }
         if fields:
             np.savez(folder / "inversion.npz", **fields)
-        batch = in_float64(next(iter(trainer.datamodule.solve_dataloader())))
-        figure = inversion_figure(*_fit(pl_module, batch), pl_module.history, _intervals(result), _truth(result))
-        figure.savefig(folder / "inversion.png", dpi=110)
+        figure_of_inversion(pl_module, trainer.datamodule).savefig(folder / "inversion.png", dpi=110)
         Console().print(f"result:     {folder / 'inversion.json'}", soft_wrap=True, highlight=False)
         Console().print(f"figure:     {folder / 'inversion.png'}", soft_wrap=True, highlight=False)
+
+
+def figure_of_inversion(inversion: Inversion, datamodule: BurgersDataModule) -> Figure:
+    """Draw how an inversion went, and the first window of its data beside the fit; see `inversion_figure`.
+
+    Args:
+        inversion: After a fit.
+        datamodule: What it was fitted to.
+
+    Raises:
+        ValueError: If it has not been fitted.
+    """
+    if inversion.result is None:
+        raise ValueError("this inversion has not been fitted, so there is nothing to draw")
+    batch = in_float64(next(iter(datamodule.solve_dataloader())))
+    result = inversion.result
+    return inversion_figure(*_fit(inversion, batch), inversion.history, _intervals(result), _truth(result))
 
 
 def _print_table(result: InversionResult) -> None:

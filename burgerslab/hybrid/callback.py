@@ -25,10 +25,10 @@ from burgerslab.hybrid.guard import Guard
 from burgerslab.hybrid.kept_state import KeptState
 from burgerslab.hybrid.physical_agent import PhysicalAgent
 from burgerslab.hybrid.preconditions import check_checkpoint, check_run
-from burgerslab.hybrid.quiet import without_repetition
 from burgerslab.hybrid.schedule import Agent, Progress, Schedule
 from burgerslab.hybrid.surrogate_agent import SurrogateAgent
 from burgerslab.inversion import Inversion
+from burgerslab.inversion.quiet import without_repetition
 from burgerslab.surrogate import Surrogate
 
 _NUMBER_OF: dict[Agent, int] = {"surrogate": 0, "physical": 1}

@@ -22,5 +22,6 @@ from burgerslab.inversion.solution import ConvergenceError as ConvergenceError
 from burgerslab.inversion.solution import Iteration as Iteration
 from burgerslab.inversion.solution import Solution as Solution
 from burgerslab.inversion.solvable import Solvable as Solvable
+from burgerslab.inversion.solve_alone import solve_alone as solve_alone
 from burgerslab.inversion.state import SolveState as SolveState
 from burgerslab.inversion.summation import SummedObjective as SummedObjective

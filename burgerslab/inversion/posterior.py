@@ -56,6 +56,13 @@ class Estimate:
     high: Tensor
     shift: Tensor | None = None
 
+    def __str__(self) -> str:
+        """One line: value, standard deviation and interval of a number, the ranges of a field."""
+        if self.value.ndim == 0:
+            return f"{self.value:.6g} ± {self.std:.2g}, 95 % interval {self.low:.6g} to {self.high:.6g}"
+        shape = " x ".join(map(str, self.value.shape))
+        return f"{shape} values from {self.value.min():.4g} to {self.value.max():.4g}, ± {self.std.max():.2g} at most"
+
 
 def laplace(
     objective: Objective,
