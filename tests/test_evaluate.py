@@ -13,6 +13,8 @@ from burgerslab.cli import main
 from burgerslab.data import Store
 from burgerslab.evaluation import evaluation_files
 from burgerslab.evaluation.runs import load_run
+from burgerslab.physics import ConstantViscosity, Domain, RandomFourier
+from tests.small_inversion import make
 
 PLAIN = ("--baselines=[]", "--timing.repeats=0")
 
@@ -69,6 +71,7 @@ def test_the_numbers_are_those_of_test(finished_runs, tmp_path, kind, model, tes
     assert summary["table"]["rows"] == sum(map(len, table.values()))
 
 
+@pytest.mark.slow
 def test_runs_are_compared_with_solvers_and_on_new_trajectories(finished_runs, tmp_path, capsys):
     hybrid, inversion = finished_runs["hybrid"], finished_runs["inversion"]
     options = ("--sweep.viscosity=[0.03, 0.015]", "--sweep.resolution=[48]", "--sweep.num_trajectories=6")
@@ -131,9 +134,6 @@ def test_runs_that_do_not_go_with_the_data_are_one_message(finished_runs, tmp_pa
     assert f"the run {surrogate} best is given twice" in refused(capsys, surrogate, surrogate)
     message = refused(capsys, surrogate, f"--data.store={tmp_path / 'none.zarr'}")
     assert "no burgerslab store (nothing is there)" in message
-    from burgerslab.physics import ConstantViscosity, Domain, RandomFourier
-    from tests.small_inversion import make
-
     make(tmp_path / "slow.zarr", dt=0.01)
     message = refused(capsys, surrogate, f"--data.store={tmp_path / 'slow.zarr'}")
     assert "runs/version_0 was trained on other data than" in message
@@ -142,6 +142,10 @@ def test_runs_that_do_not_go_with_the_data_are_one_message(finished_runs, tmp_pa
     flat = {"domain": Domain((1.0, 1.0), (8, 8)), "initial": initial, "num_frames": 2, "num_trajectories": 1}
     make(tmp_path / "flat.zarr", viscosity=ConstantViscosity(0.2), **flat)
     assert "dimension: 1 and 2" in refused(capsys, surrogate, f"--data.store={tmp_path / 'flat.zarr'}")
+    moved = shutil.copytree(surrogate, tmp_path / "version_0")
+    config = (moved / "config.yaml").read_text()
+    (moved / "config.yaml").write_text(config.replace("/store.zarr", "/moved.zarr"))
+    assert "say with --data.store where it is now" in refused(capsys, moved)
     message = refused(capsys, surrogate, "--data.test_sim_indices=[7]")
     assert "data.test_sim_indices names trajectories [7], but the store has 6" in message
     assert main(["evaluate", str(surrogate), "--baselines=[Runge]"]) != 0

@@ -37,6 +37,17 @@ def test_each_kind_of_run_is_read_back_with_its_weights(finished_runs):
     assert hybrid.checkpoints["physics"].name == "hybrid.ckpt"
 
 
+def test_a_hybrid_run_whose_records_go_on_after_its_checkpoint_says_so(finished_runs, tmp_path):
+    run = copy_of(finished_runs["hybrid"], tmp_path)
+    record = json.loads((run / "hybrid.json").read_text())
+    record["cycles"][-1]["parameters"]["viscosity"]["estimate"] = 0.0314
+    (run / "hybrid.json").write_text(json.dumps(record))
+    (note,) = load_run(run).notes
+    assert "hybrid.ckpt and hybrid.json are of different fits: viscosity is 0.0" in note
+    assert note.endswith("and 0.0314; taking the first")
+    assert load_run(run / "checkpoints" / "best.ckpt").notes == ()
+
+
 def test_a_checkpoint_or_a_folder_of_runs_names_a_run_too(finished_runs, tmp_path):
     checkpoint = finished_runs["surrogate"] / "checkpoints" / "last.ckpt"
     run = load_run(checkpoint)

@@ -62,7 +62,7 @@ def _evaluate(settings: Any) -> int:
     from rich.console import Console
 
     from burgerslab.evaluation.accuracy_and_time import Timing
-    from burgerslab.evaluation.evaluate import evaluate
+    from burgerslab.evaluation.evaluation import evaluate
     from burgerslab.evaluation.evaluation_files import SUMMARY, TABLE, summarise, write_evaluation
     from burgerslab.evaluation.evaluation_tables import print_evaluation
     from burgerslab.evaluation.runs import load_run
@@ -94,7 +94,7 @@ def _evaluate(settings: Any) -> int:
 
 def _schemes(names: list[Any] | None) -> Sequence[Any]:
     """The baselines; ends the command if one is no scheme."""
-    from burgerslab.evaluation.evaluate import SHIPPED_SCHEMES
+    from burgerslab.evaluation.evaluation import SHIPPED_SCHEMES
     from burgerslab.evaluation.from_settings import instantiate
     from burgerslab.physics import Scheme
 

@@ -13,7 +13,7 @@ import torch
 from burgerslab.data.generate import provenance
 from burgerslab.evaluation.bootstrap import LEVEL, Interval
 from burgerslab.evaluation.error_table import write_table
-from burgerslab.evaluation.evaluate import Evaluation
+from burgerslab.evaluation.evaluation import Evaluation
 from burgerslab.evaluation.strict_json import finite
 from burgerslab.evaluation.trajectory_sets import TrajectorySet
 

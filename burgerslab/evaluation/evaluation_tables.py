@@ -8,7 +8,7 @@ from rich.table import Table
 
 from burgerslab.evaluation.bootstrap import Interval
 from burgerslab.evaluation.error_table import CORRELATION_TIME
-from burgerslab.evaluation.evaluate import Evaluation
+from burgerslab.evaluation.evaluation import Evaluation
 
 _SHOWN = {"h1": "H1", "spectrum_error": "spectrum", CORRELATION_TIME: "corr. time"}
 

@@ -1,5 +1,6 @@
 """Runs read back from their folders: the config, the model with its weights, what it was trained on."""
 
+import json
 import pickle
 from argparse import ArgumentError
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ Kind = Literal["surrogate", "inversion", "hybrid"]
 
 _HYBRID_CLASS = "burgerslab.hybrid.Hybrid"
 _CHANNELS = ("in_channels", "out_channels", "dimension")
+_ROUNDING = 1e-12
 _CURE = "it was written by another version, or one of the two was changed; train anew"
 
 
@@ -105,6 +107,7 @@ def load_run(place: str | Path) -> Run:
             assert isinstance(inversion, Inversion)
             _load(path, inversion, state, state["state_dict"])
             models["physics"], checkpoints["physics"] = inversion, path
+            notes += _not_the_last(files, path, inversion)
     data = settings["data"]["init_args"]
     return Run(
         name="/".join(files.folder.absolute().parts[-2:]),
@@ -214,6 +217,26 @@ def _physical_state(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, A
         if isinstance(state, dict) and {"physical", "records"} <= state.keys():
             return state["physical"]
     return None
+
+
+def _not_the_last(files: RunFolder, path: Path, inversion: Inversion) -> list[str]:
+    """Say so where the checkpoint and the records end with different fits of the inversion.
+
+    With ``begin_with: surrogate``, the last fit of the inversion comes after the last checkpoint.
+    """
+    record = files.folder / "hybrid.json"
+    if path != files.last_of_both or not record.exists():
+        return []
+    last = json.loads(record.read_text())["cycles"][-1]["parameters"]
+    here = {name: float(value) for name, value in inversion.coefficients().items() if value.ndim == 0}
+    changed = [
+        f"{name} is {value:.6g} and {last[name]['estimate']:.6g}"
+        for name, value in here.items()
+        if name in last and abs(last[name]["estimate"] - value) > _ROUNDING * abs(value)
+    ]
+    return (
+        [f"{path} and {record.name} are of different fits: {', '.join(changed)}; taking the first"] if changed else []
+    )
 
 
 def _test_trajectories(data: Mapping[str, Any]) -> tuple[int, ...] | None:

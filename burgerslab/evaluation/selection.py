@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from burgerslab.data import Store, StoreError
 from burgerslab.data.description import describe
 from burgerslab.data.split import check_indices
+from burgerslab.data.store_errors import StoreMissingError
 from burgerslab.evaluation.runs import Run
 from burgerslab.evaluation.trajectory_sets import TrajectorySet
 
@@ -43,7 +44,7 @@ def choose_trajectories(runs: Sequence[Run], data: EvaluationData) -> tuple[Traj
         ValueError: If the runs need different data, or no trajectories are left.
         StoreError: If there is no such store.
     """
-    store = Store(_path(runs, data))
+    store = _open(runs, data)
     layout = store.layout
     for run in runs:
         _require_same_kind(run, store)
@@ -81,16 +82,22 @@ def choose_trajectories(runs: Sequence[Run], data: EvaluationData) -> tuple[Traj
     return trajectories, notes
 
 
-def _path(runs: Sequence[Run], data: EvaluationData) -> str:
+def _open(runs: Sequence[Run], data: EvaluationData) -> Store:
     if data.store is not None:
-        return data.store
+        return Store(data.store)
     places = {run.store.expanduser().resolve() for run in runs}
     if len(places) > 1:
         raise ValueError(
             f"the runs were trained on different stores ({', '.join(sorted(map(str, places)))}): say with "
             "--data.store on which to evaluate them"
         )
-    return str(places.pop())
+    try:
+        return Store(places.copy().pop())
+    except StoreMissingError:
+        raise ValueError(
+            f"{runs[0].name}: the store it was trained on is not at {places.pop()}; say with "
+            "--data.store where it is now"
+        ) from None
 
 
 def _require_same_kind(run: Run, store: Store) -> None:
