@@ -6,7 +6,7 @@ from dataclasses import dataclass
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"<!--\s*(.*?)\s*-->\s*$")
 _FILE_NAME = re.compile(r"^# (\S+\.(?:py|yaml))\n")
-_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+_CODE = re.compile(r"(?<!`)`((?:[^`\n]|\n(?!\n))+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -62,8 +62,8 @@ def sections(text: str) -> list[Section]:
 
 
 def codes(prose: str) -> list[str]:
-    """What stands in single back-ticks."""
-    return [match[1].replace("\\|", "|") for match in _CODE.finditer(prose)]
+    """What stands in single back-ticks, each on one line."""
+    return [" ".join(match[1].replace("\\|", "|").split()) for match in _CODE.finditer(prose)]
 
 
 def links(prose: str) -> list[str]:

@@ -68,8 +68,9 @@ def _check_burgerslab(line: str, words: list[str]) -> None:
         return
     text = _help(command)
     for option in options:
-        if option.startswith("--"):
-            assert re.search(rf"{re.escape(option.split('=')[0])}\b", text), f"{line}: {command} has no {option}"
+        if option.startswith("-"):
+            name = option.split("=")[0]
+            assert re.search(rf"(?<![\w-]){re.escape(name)}\b", text), f"{line}: {command} has no {name}"
 
 
 @cache

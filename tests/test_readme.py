@@ -4,7 +4,14 @@ import re
 import sys
 
 import pytest
+from phi.field import CenteredGrid, Scene
+from phi.geom import Box
+from phi.math import vec
+from phi.math.extrapolation import PERIODIC
 
+from burgerslab.cli import main
+from burgerslab.data import Store
+from burgerslab.physics import Domain
 from tests.readme_blocks import Section, codes, links, sections
 from tests.readme_commands import check_command, is_command
 from tests.readme_names import ROOT, check_name
@@ -46,8 +53,8 @@ def read(section: Section, folder, monkeypatch) -> Reader:
 @pytest.mark.parametrize("section", RUN, ids=lambda section: section.title or "first screen")
 def test_every_block_of_a_section_runs(section, tmp_path, monkeypatch) -> None:
     names = read(section, tmp_path, monkeypatch).names
-    for claim in (claim for title, claim in CLAIMS.items() if title == section.title):
-        claim(names)
+    if section.title in CLAIMS:
+        CLAIMS[section.title](names)
 
 
 def finds_the_viscosity(names: dict) -> None:
@@ -55,6 +62,11 @@ def finds_the_viscosity(names: dict) -> None:
     assert abs(names["viscosity"]["estimate"] / 0.03 - 1) < 0.1
     low, high = names["viscosity"]["ci95"]
     assert low < names["viscosity"]["estimate"] < high
+
+
+def keeps_what_was(names: dict) -> None:
+    goes_on_as_before(names)
+    takes_old_data_along(names)
 
 
 def goes_on_as_before(names: dict) -> None:
@@ -70,7 +82,20 @@ def goes_on_as_before(names: dict) -> None:
         assert abs(float(found) / 0.02 - 1) < 1e-3
 
 
-CLAIMS = {"Hybrid training": finds_the_viscosity, "Coming from HYCO-PhiFlow": goes_on_as_before}
+def takes_old_data_along(names: dict) -> None:
+    box = {"bounds": Box(x=1, y=2), "x": 8, "y": 16}
+    for _ in range(2):
+        scene = Scene.create("old")
+        for frame in range(3):
+            scene.write({"velocity": CenteredGrid(vec(x=frame, y=2 * frame), PERIODIC, **box)}, frame=frame)
+    names["scenes_to_npz"]("old", "old.npz", dt=0.01, viscosity=0.02)
+    assert main(["import", "npz", "old.npz", "data/old.zarr"]) == 0
+    store = Store("data/old.zarr")
+    assert store.layout.domain == Domain((1.0, 2.0), (8, 16))
+    assert store.read("velocity", [1])[0, :, :, 3, 5].tolist() == [[0, 0], [1, 2], [2, 4]]
+
+
+CLAIMS = {"Hybrid training": finds_the_viscosity, "Coming from HYCO-PhiFlow": keeps_what_was}
 
 
 def named(text: str) -> list[str]:
