@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from burgerslab.data.block_simulator import BlockSimulator
 from burgerslab.data.fingerprint import fingerprint
+from burgerslab.data.progress_bar import progress_bar
 from burgerslab.data.provenance import provenance
 from burgerslab.data.simulation import Simulation
 from burgerslab.data.store import Store
@@ -81,18 +80,16 @@ def _make_blocks(
     simulation: Simulation, simulator: BlockSimulator, writer: StoreWriter, progress: bool, client: "Client | None"
 ) -> None:
     num_trajectories = len(simulator.seeds)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, disable=not progress) as bar:
-        task = bar.add_task("simulating trajectories", total=num_trajectories)
-        # what was finished before says nothing about the speed
-        bar.reset(task, completed=num_trajectories - sum(len(writer.trajectories(b)) for b in writer.unfinished()))
+    done = num_trajectories - sum(len(writer.trajectories(block)) for block in writer.unfinished())
+    with progress_bar("simulating trajectories", num_trajectories, progress, done) as tell:
         if client is None:
             for block, trajectories in writer.pending():
                 simulator.make(writer, block, trajectories)
-                bar.update(task, completed=trajectories.stop)
+                tell(trajectories.stop)
         else:
             from burgerslab.data.cluster_blocks import make_on_cluster
 
             for trajectories in make_on_cluster(client, simulation, writer):
-                bar.advance(task, len(trajectories))
-        bar.update(task, completed=num_trajectories)
+                done += len(trajectories)
+                tell(done)
+        tell(num_trajectories)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import zarr
-from rich.progress import track
 
 from burgerslab.data.integrity import (
     Damage,
@@ -22,6 +21,7 @@ from burgerslab.data.integrity import (
     small_damage,
 )
 from burgerslab.data.layout import FieldSpec, StoreLayout
+from burgerslab.data.progress_bar import progress_bar
 from burgerslab.data.store_arrays import value_checksum
 from burgerslab.data.store_errors import (
     StoreBusyError,
@@ -224,7 +224,9 @@ class Store:
             return damage
         group = zarr.open_group(self.path, mode="r", use_consolidated=False)
         damage = small_damage(self.path, group, self._record)
-        blocks = range(self._record.num_blocks)
-        for block in track(blocks, description=f"Verifying {self.path.name}", disable=not progress):
-            damage += block_damage(self.path, group, self._record, block)
+        num_blocks = self._record.num_blocks
+        with progress_bar(f"Verifying {self.path.name}", num_blocks, progress) as tell:
+            for block in range(num_blocks):
+                damage += block_damage(self.path, group, self._record, block)
+                tell(block + 1)
         return damage

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from burgerslab.data.foreign.foreign_errors import ForeignFileError, naming
 from burgerslab.data.foreign.periodic_file import PeriodicFile
 from burgerslab.data.foreign.reader import FileContents, ForeignReader
 from burgerslab.data.generate import provenance
+from burgerslab.data.progress_bar import progress_bar
 from burgerslab.data.store import Store
 from burgerslab.data.store_errors import explained_os_errors
 from burgerslab.data.store_plan import StorePlan, find_planned
@@ -145,4 +145,7 @@ def _blocks(plan: StorePlan) -> Iterator[range]:
 
 def _tracked(items: Iterable[Any], verb: str, plan: StorePlan, progress: bool) -> Iterable[Any]:
     num_blocks = -(-plan.layout.num_trajectories // plan.block_size)
-    return track(items, f"{verb} trajectories", total=num_blocks, disable=not progress)
+    with progress_bar(f"{verb} trajectories", num_blocks, progress) as tell:
+        for number, item in enumerate(items, start=1):
+            yield item
+            tell(number)
