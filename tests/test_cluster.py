@@ -12,13 +12,16 @@ from pathlib import Path
 
 import cloudpickle
 import pytest
+import torch
 
 from burgerslab.cli import main
 from burgerslab.cli.stores import run_generate
 from burgerslab.data import Store, StoreWriter, cluster_blocks, generate
 from burgerslab.data import cluster as cluster_module
 from burgerslab.data.cluster import ClusterError, connected, results
+from burgerslab.inversion import Inversion, Viscosity
 from burgerslab.physics import DivergedError, InitialCondition, RandomFourier
+from tests import small_inversion
 from tests.small_stores import line_simulation
 from tests.test_generate import CubicGrowth, StrongSometimes
 from tests.test_generate_crash import content
@@ -127,8 +130,22 @@ def test_the_command_takes_the_address_of_a_scheduler(client, tmp_path, capsys):
     assert main([option for option in options if "cluster" not in option]) == 0  # it is the store of the config
 
 
+def test_starts_solved_by_workers_end_where_they_end_here(client, tmp_path):
+    small_inversion.make(tmp_path / "s.zarr")
+    options = {"num_starts": 3, "start_spread": 3.0}
+    here, there = (
+        small_inversion.fit(tmp_path / "s.zarr", options={**options, "cluster": cluster})
+        for cluster in (None, client.scheduler.address)
+    )
+    assert torch.equal(there.free, here.free)
+    assert there.result.to_dict() == here.result.to_dict()
+    assert len({start.guess["viscosity"] for start in there.result.starts}) == 3
+
+
 @pytest.mark.parametrize("cluster", ["local", "local:0", "local:two", "host:8786", "tcp://host"])
 def test_a_cluster_that_is_none_ends_the_command(cluster, capsys):
+    with pytest.raises(ClusterError, match="expected local:N"):
+        Inversion([Viscosity(0.2)], cluster=cluster)
     with pytest.raises(SystemExit) as stopped:
         run_generate(["--data.store=s.zarr", f"--cluster={cluster}"])
     assert stopped.value.code == 2

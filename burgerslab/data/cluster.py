@@ -15,7 +15,7 @@ from burgerslab.data.provenance import provenance
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 30
 """How long to wait for a scheduler to answer."""
 
 _LOCAL = "local:"
@@ -74,7 +74,7 @@ def connected(cluster: str) -> Iterator["Client"]:
                 f"cluster: no Dask scheduler answers at {cluster} within {CONNECT_SECONDS} s ({error}). Start one "
                 "with `dask scheduler`, and workers with `dask worker ADDRESS --nthreads 1 --nworkers N`"
             ) from None
-        with client:
+        with client, _silent("distributed.client"):  # a lost scheduler is reported by `results`
             yield client
         return
     # Dask makes malloc return memory at once, which the solver asks for again in its next step.
@@ -91,6 +91,17 @@ def connected(cluster: str) -> Iterator["Client"]:
         Client(local) as client,
     ):
         yield client
+
+
+@contextmanager
+def _silent(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from burgerslab.data.cluster import check_cluster
 from burgerslab.inversion.l_curve import asks_for_l_curve, choose_smoothness
 from burgerslab.inversion.multi_start import Begun, begin, solve_from_elsewhere
 from burgerslab.inversion.objective import Objective
@@ -22,6 +23,7 @@ class FurtherSolves:
         num_starts: Solves from different starts, the first one included.
         start_spread: How far starts are apart.
         profile: Whether to find intervals by profile likelihood.
+        cluster: A Dask cluster that solves from the further starts.
 
     Raises:
         ValueError: If a number is out of range.
@@ -30,6 +32,7 @@ class FurtherSolves:
     num_starts: int = 1
     start_spread: float = 10.0
     profile: bool = False
+    cluster: str | None = None
 
     def __post_init__(self) -> None:
         if self.num_starts < 1 or not self.start_spread > 1:
@@ -37,6 +40,8 @@ class FurtherSolves:
                 f"model.num_starts must be at least 1 and model.start_spread above 1, got {self.num_starts} and "
                 f"{self.start_spread}"
             )
+        if self.cluster is not None:
+            check_cluster(self.cluster)
 
     def begin(
         self,
@@ -67,7 +72,7 @@ class FurtherSolves:
         best, starts, curve = first, [], None
         others = not first.solution.stopped_early
         if others and self.num_starts > 1:
-            best, starts = solve_from_elsewhere(again, best, begun, self.num_starts, self.start_spread)
+            best, starts = solve_from_elsewhere(again, best, begun, self.num_starts, self.start_spread, self.cluster)
         if others and (name := asks_for_l_curve(tuple(best.scaled.objective.learnables.values()))) is not None:
             best, curve = choose_smoothness(again, best, name)
         return best, summarise(again, best, starts, curve, others and self.profile)

@@ -59,6 +59,8 @@ class Inversion(Solvable):
             the result. The Trainer sees the first whose rollout does not diverge.
         start_spread: Positive parameters are drawn between their guess / start_spread and guess · start_spread.
         profile: Whether to find intervals by profile likelihood too: 13 more solves for each single number.
+        cluster: Solve from the further starts in the processes of a Dask cluster, with the same result: ``local:N``
+            for N on this machine, or a scheduler's address such as ``tcp://host:8786``.
 
     Raises:
         ValueError: If nothing is to be learned, or a coefficient twice, or a number is out of range.
@@ -81,11 +83,12 @@ class Inversion(Solvable):
         num_starts: int = 1,
         start_spread: float = 10.0,
         profile: bool = False,
+        cluster: str | None = None,
     ) -> None:
         super().__init__()
         learnables = tuple(learnable_parameters or ())
         self.posing = Posing(learnables, scheme, substeps, refine, noise_std, interaction_weight)
-        self._further = FurtherSolves(num_starts, start_spread, profile)
+        self._further = FurtherSolves(num_starts, start_spread, profile, cluster)
         self.description: DataDescription | None = None
         self.objective: Objective | None = None
         self._solver = solver

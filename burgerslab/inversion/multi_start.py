@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from burgerslab.inversion.cluster_starts import attempt_on_cluster
 from burgerslab.inversion.objective import Objective
 from burgerslab.inversion.scaled import ScaledObjective
 from burgerslab.inversion.solve_again import SolveAgain, Solved
@@ -100,7 +101,7 @@ def begin(
 
 
 def solve_from_elsewhere(
-    again: SolveAgain, first: Solved, begun: Begun, num_starts: int, spread: float
+    again: SolveAgain, first: Solved, begun: Begun, num_starts: int, spread: float, cluster: str | None = None
 ) -> tuple[Solved, list[Start]]:
     """The best of several solves, one that has converged if there is one, and all of them, by number.
 
@@ -113,20 +114,25 @@ def solve_from_elsewhere(
         begun: Where that began.
         num_starts: Number of solves, the given one included.
         spread: Positive parameters begin between their guess / spread and guess · spread.
+        cluster: A Dask cluster whose workers solve, see `connected`; None solves here. The numbers are the same.
+
+    Raises:
+        ClusterError: If the cluster cannot be used.
     """
     objective = first.scaled.objective
     failed = [_draw(objective, objective.start(), number, spread) for number in range(begun.number)]
     starts = [*(Start.diverged(objective, flat) for flat in failed), Start.of(first, begun.origin)]
     best = first
-    for number in range(begun.number + 1, num_starts):
-        flat = _draw(objective, begun.origin, number, spread)
-        try:
-            scaled = again.scale(objective, flat)
-        except DivergedError:
-            starts.append(Start.diverged(objective, flat))
+    origins = [_draw(objective, begun.origin, number, spread) for number in range(begun.number + 1, num_starts)]
+    if cluster is None:
+        found = [again.attempt(objective, origin) for origin in origins]
+    else:
+        found = attempt_on_cluster(cluster, again, objective, origins)
+    for origin, solved in zip(origins, found, strict=True):
+        if solved is None:
+            starts.append(Start.diverged(objective, origin))
             continue
-        solved = again(scaled, flat)
-        starts.append(Start.of(solved, flat))
+        starts.append(Start.of(solved, origin))
         if (solved.solution.converged, -solved.value) > (best.solution.converged, -best.value * (1 - _SAME)):
             best = solved
     return best, starts

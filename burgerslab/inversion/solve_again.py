@@ -14,6 +14,7 @@ from burgerslab.inversion.settings import LBFGSB
 from burgerslab.inversion.solution import Solution
 from burgerslab.inversion.solvable import Total
 from burgerslab.inversion.summation import SummedObjective
+from burgerslab.physics import DivergedError
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,14 @@ class SolveAgain:
             DivergedError: If the rollout from there is not finite.
         """
         return ScaledObjective(objective, flat, self.chunks, self.total)
+
+    def attempt(self, objective: Objective, flat: Float[Tensor, " P"]) -> Solved | None:
+        """Minimise from some free numbers on; None if the rollout from there diverges."""
+        try:
+            scaled = self.scale(objective, flat)
+        except DivergedError:
+            return None
+        return self(scaled, flat)
 
     def __call__(self, scaled: ScaledObjective, flat: Float[Tensor, " P"], bounds: Bounds | None = None) -> Solved:
         """Minimise from some free numbers on.

@@ -89,6 +89,11 @@ class Rollout:
         self._step = SolverStep(scheme, self._solved_domain, self.dt / self.substeps, compile)
         self._num_eager_steps: dict[tuple[object, ...], int] = {}
 
+    def __reduce__(self) -> tuple[type["Rollout"], tuple[object, ...]]:
+        """The settings are pickled; a process that has it captures its own step."""
+        settings = (self.scheme, self.domain, self.dt, self.substeps, self.refine, self._capture, self._compile)
+        return Rollout, (*settings, self._checkpoint)
+
     def __call__(
         self,
         velocity: Float[Tensor, "B C *N"],
