@@ -44,9 +44,13 @@ class TrainingParser(ShortErrors, LightningArgumentParser):
 class RunFolder(SaveConfigCallback):
     """Saves the config in the run's folder, and says where that is."""
 
-    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Print the folder, once the config is in it."""
-        print(f"run: {trainer.log_dir}")
+        is_new = not self.already_saved
+        super().setup(trainer, pl_module, stage)
+        folder = trainer.log_dir  # processes agree on it, so all must ask
+        if is_new and trainer.is_global_zero:
+            print(f"run: {folder}")
 
 
 class TrainingCLI(LightningCLI):

@@ -37,13 +37,15 @@ class InversionReport(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the files, and print the table."""
-        if not isinstance(pl_module, Inversion) or pl_module.result is None or not trainer.is_global_zero:
+        if not isinstance(pl_module, Inversion) or pl_module.result is None:
+            return
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # processes agree on it, so all must ask
+        if not trainer.is_global_zero:
             return
         result = pl_module.result
         _print_table(result)
         if trainer.fast_dev_run:  # leaves no files
             return
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         document = {
             "store": str(trainer.datamodule.store_path),

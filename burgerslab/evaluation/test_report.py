@@ -64,11 +64,12 @@ class TestReport(Callback):
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write metrics.json and the figure, and print the table."""
         errors = self._gather(trainer)
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # processes agree on it, so all must ask
         description = getattr(pl_module, "description", None)
         if not errors or self._example is None or not isinstance(description, DataDescription):
             return
         if trainer.is_global_zero:
-            self._write(trainer, errors, description)
+            self._write(trainer, folder, errors, description)
 
     def _gather(self, trainer: pl.Trainer) -> dict[int, dict[str, dict[str, np.ndarray]]]:
         """Errors of every rank, each trajectory once (Lightning's sampler repeats some)."""
@@ -82,6 +83,7 @@ class TestReport(Callback):
     def _write(
         self,
         trainer: pl.Trainer,
+        folder: Path,
         errors: dict[int, dict[str, dict[str, np.ndarray]]],
         description: DataDescription,
     ) -> None:
@@ -98,7 +100,6 @@ class TestReport(Callback):
         _print_table(summary)
         if trainer.fast_dev_run:  # leaves no files
             return
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         datamodule = getattr(trainer, "datamodule", None)
         document = {
