@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test clean
+.PHONY: quickstart test notebooks clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/burgerslab fit --config configs/quickstart.yaml
@@ -12,6 +12,9 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 15
+
+notebooks: $(VENV)/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python notebooks/execute.py
 
 $(VENV)/installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
