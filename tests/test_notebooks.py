@@ -67,6 +67,10 @@ def test_a_notebook_states_what_its_last_cell_asserts_and_shows_its_outputs(path
     assert "/tmp" not in path.read_text()
 
 
+def test_notebooks_are_numbered_without_gaps() -> None:
+    assert [int(name.split("_")[0]) for name in NAMES] == [1, 2, 3, 4, 5]
+
+
 @pytest.mark.slow
 def test_a_progress_bar_is_one_widget_or_one_line(execute, tmp_path) -> None:
     path = tmp_path / "bars.ipynb"
