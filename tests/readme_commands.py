@@ -7,12 +7,13 @@ import re
 import runpy
 import shlex
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from unittest import mock
 
 from burgerslab.cli.main import COMMANDS, main
-from tests.readme_names import ROOT, check_name
+from tests.readme_names import FOLDERS, ROOT, check_name
 
 _WITH_CONFIG = ("fit", "validate", "test", "predict", "compare", "generate")
 _PLAIN = ("source", "cd", "git", "export", "tensorboard", "sbatch", "srun", "dask")
@@ -32,6 +33,8 @@ def check_command(line: str) -> None:
     words = shlex.split(line, comments=True)
     while words and (re.fullmatch(r"[A-Z_]+=\S*", words[0]) or words[0] in ("nice", "srun")):
         words = words[1:]
+    for word in words:
+        assert not word.startswith(FOLDERS) or (ROOT / word.split("::")[0]).exists(), f"{line}: there is no {word}"
     if not words or words[0] in _PLAIN:
         return
     program, *rest = words
@@ -66,11 +69,13 @@ def _check_burgerslab(line: str, words: list[str]) -> None:
             code, text = _run(main, [command, *options, *([] if "--print_config" in options else ["--print_config"])])
         assert code == 0, f"{line}: {text}"
         return
-    text = _help(command)
-    for option in options:
-        if option.startswith("-"):
-            name = option.split("=")[0]
-            assert re.search(rf"(?<![\w-]){re.escape(name)}\b", text), f"{line}: {command} has no {name}"
+    _check_options(line, options, _help(command))
+
+
+def _check_options(line: str, words: Sequence[str], text: str) -> None:
+    """Look up options in what ``--help`` says."""
+    for option in (word.split("=")[0] for word in words if word.startswith("-")):
+        assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", text), f"{line}: there is no {option}"
 
 
 @cache
@@ -100,17 +105,13 @@ def _help_of_script(path: str) -> str:
 
 def _check_script(line: str, script: str, *options: str) -> None:
     assert (ROOT / script).is_file(), f"{line}: there is no {script}"
-    text = _help_of_script(str(ROOT / script))
-    for option in options:
-        if option.startswith("--"):
-            assert option.split("=")[0] in text, f"{line}: {script} has no {option}"
+    _check_options(line, options, _help_of_script(str(ROOT / script)))
 
 
 def _check_pytest(line: str, words: list[str]) -> None:
     for word in words:
         if word.startswith("tests"):
             path, _, name = word.partition("::")
-            assert (ROOT / path).exists(), f"{line}: there is no {path}"
             assert not name or f"def {name.split('[')[0]}(" in (ROOT / path).read_text(), f"{line}: no test {name}"
 
 

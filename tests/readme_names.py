@@ -17,7 +17,7 @@ from burgerslab.inversion import LBFGSB, Inversion
 from burgerslab.surrogate import Surrogate
 
 ROOT = Path(__file__).parents[1]
-_FOLDERS = ("configs/", "benchmarks/", "tests/", "notebooks/", ".ci/")
+FOLDERS = ("configs/", "benchmarks/", "tests/", "notebooks/", ".ci/")
 _PUBLIC = ("physics", "data", "data.foreign", "surrogate", "inversion", "hybrid", "evaluation")
 _ELSEWHERE = (
     "lightning.pytorch",
@@ -47,7 +47,7 @@ def check_name(code: str) -> None:
     word = re.split(r"[:=]\s?", code.removeprefix("--"), maxsplit=1)[0].removesuffix(".class_path")
     for dotted in re.findall(r"class_path: ([\w.]+)", code):
         find(dotted)
-    if code.startswith(_FOLDERS):
+    if code.startswith(FOLDERS):
         assert (ROOT / code.split("::")[0]).exists(), f"there is no {code}"
     elif match := re.search(r"burgerslab\[([\w,]+)\]", code):
         missing = set(match[1].split(",")) - set(_extras())
