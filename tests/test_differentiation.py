@@ -17,7 +17,7 @@ from burgerslab.physics import (
     Rollout,
     Scheme,
     SemiLagrangian,
-    rollout,
+    solver_step,
 )
 from tests.test_rollout import Uncapturable
 
@@ -43,7 +43,7 @@ def smooth_velocity(domain: Domain) -> Tensor:
 def test_segments_give_the_same_gradients_to_the_bit(
     monkeypatch, scheme: Scheme, checkpoint: bool | int, captured: bool
 ) -> None:
-    monkeypatch.setattr(rollout, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
+    monkeypatch.setattr(solver_step, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
     velocity = smooth_velocity(LINE)
     weights = torch.randn(2, 5, 1, 16, dtype=torch.float64)
     results = []

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from burgerslab.physics import Domain, FiniteDifference, Rollout, rollout
+from burgerslab.physics import Domain, FiniteDifference, Rollout, solver_step
 from burgerslab.physics.refinement import coarsen, refine
 from tests.reference import cole_hopf
 
@@ -69,7 +69,7 @@ def test_a_refined_rollout_is_a_rollout_on_the_finer_grid(factor: int) -> None:
 
 @pytest.mark.parametrize("factor", [2, 3])
 def test_gradients_through_a_refined_rollout_captured_or_not(monkeypatch, factor: int) -> None:
-    monkeypatch.setattr(rollout, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
+    monkeypatch.setattr(solver_step, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
     domain = Domain((1.7,), (9,))
     velocity = torch.randn(1, 1, 9, dtype=torch.float64)
     viscosity = torch.tensor(0.05, dtype=torch.float64)

@@ -1,6 +1,7 @@
 """Rollouts: frames and substeps, the captured step, a scheme of one's own, global states."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from burgerslab.physics import (
     Rollout,
     Scheme,
     SemiLagrangian,
-    rollout,
+    solver_step,
 )
 
 DOMAINS = {1: Domain((1.7,), (16,)), 2: Domain((1.7, 0.9), (10, 8)), 3: Domain((1.7, 0.9, 2.3), (8, 9, 8))}
@@ -77,7 +78,7 @@ CAPTURED += [
 
 @pytest.mark.parametrize(("scheme", "dimension", "dtype"), CAPTURED, ids=str)
 def test_captured_equals_eager_bit_for_bit(monkeypatch, scheme: Scheme, dimension: int, dtype: torch.dtype) -> None:
-    monkeypatch.setattr(rollout, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
+    monkeypatch.setattr(solver_step, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
     domain = DOMAINS[dimension]
     velocity = random_velocity(domain, dtype=dtype)
     weights = torch.randn(2, 2, *velocity.shape[1:], dtype=dtype)
@@ -106,8 +107,29 @@ def test_when_the_step_is_captured(capturable: bool, expected_calls: list[int]) 
     assert calls == expected_calls  # the capture itself is the 64th call; another shape starts anew
 
 
+@dataclass(frozen=True)
+class CountedTogether(Scheme):
+    """PhiFlow's own step, and how often Python ran it in any object that is equal to this one."""
+
+    order = 1
+    calls: ClassVar[list[None]] = []
+
+    def step(self, velocity, viscosity, dt):
+        self.calls.append(None)
+        return advect.semi_lagrangian(velocity, velocity, dt)
+
+
+def test_rollouts_that_are_alike_capture_their_step_once() -> None:
+    velocity = random_velocity(DOMAINS[1])
+    calls = []
+    for dt, num_frames in ((1e-3, 63), (1e-3, 1), (1e-3, 9), (2e-3, 9)):
+        Rollout(CountedTogether(), DOMAINS[1], dt)(velocity, VISCOSITY, num_frames)
+        calls.append(len(CountedTogether.calls))
+    assert calls == [63, 64, 64, 73]
+
+
 def test_a_step_captured_in_inference_mode_still_gives_gradients(monkeypatch) -> None:
-    monkeypatch.setattr(rollout, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
+    monkeypatch.setattr(solver_step, "_NUM_STEPS_WORTH_A_CAPTURE", 1)
     domain = DOMAINS[1]
     solver = Rollout(FiniteDifference(6), domain, 0.02)
     velocity = random_velocity(domain)

@@ -15,11 +15,9 @@ from burgerslab.physics.domain import Domain
 from burgerslab.physics.refinement import coarsen, refine
 from burgerslab.physics.rollout_inputs import check_coefficients, complete_directions
 from burgerslab.physics.schemes import Scheme
-from burgerslab.physics.solver_step import SolverStep
+from burgerslab.physics.solver_step import shared_step
 from burgerslab.physics.step_graph import Step
 
-# A capture costs as much as 15 to 100 eager steps and saves half or more of each later one.
-_NUM_STEPS_WORTH_A_CAPTURE = 64
 # What the backward pass of one step keeps, in velocity fields; the best length of a segment depends on it weakly.
 _STATES_SAVED_PER_STEP = 20
 
@@ -86,8 +84,7 @@ class Rollout:
             raise ValueError(f"checkpoint must be true, false or at least 1 step, got {checkpoint}")
         self._checkpoint = checkpoint
         self._compile = compile
-        self._step = SolverStep(scheme, self._solved_domain, self.dt / self.substeps, compile)
-        self._num_eager_steps: dict[tuple[object, ...], int] = {}
+        self._step = shared_step(scheme, self._solved_domain, self.dt / self.substeps, compile)
 
     def __reduce__(self) -> tuple[type["Rollout"], tuple[object, ...]]:
         """The settings are pickled; a process that has it captures its own step."""
@@ -239,12 +236,9 @@ class Rollout:
     def _step_for(self, velocity: Tensor, coefficients: dict[str, Tensor], num_steps: int) -> Step:
         if not self._capture:
             return self._step.eager(velocity, coefficients)
-        if not self._compile and not self._step.has_recorded(velocity, coefficients):
-            key = (tuple(velocity.shape), velocity.dtype, velocity.device, *map(str, coefficients))
-            self._num_eager_steps[key] = self._num_eager_steps.get(key, 0) + num_steps
-            if self._num_eager_steps[key] < _NUM_STEPS_WORTH_A_CAPTURE:
-                return self._step.eager(velocity, coefficients)
-        return self._step.recorded(velocity, coefficients)
+        if self._compile or self._step.is_worth_recording(velocity, coefficients, num_steps):
+            return self._step.recorded(velocity, coefficients)
+        return self._step.eager(velocity, coefficients)
 
     def _frames(
         self, step: Step, velocity: Tensor, coefficients: dict[str, Tensor], num_frames: int

@@ -1,6 +1,7 @@
 """One step of a scheme as a function of plain tensors: run by PhiFlow, recorded, compiled, or with derivatives."""
 
 import logging
+from functools import lru_cache
 
 import torch
 from phi import math
@@ -16,6 +17,11 @@ from burgerslab.physics.step_graph import Step, compiled, record, with_derivativ
 _LOGGER = logging.getLogger(__name__)
 
 Key = tuple[object, ...]
+
+# A recording costs as much as 15 to 100 eager steps and saves half or more of each later one.
+_NUM_STEPS_WORTH_A_CAPTURE = 64
+# Of the steps that are shared: what was recorded of an older one is forgotten.
+_MOST_SHARED = 16
 
 
 class SolverStep:
@@ -34,15 +40,24 @@ class SolverStep:
         self._step_size = step_size
         self._compile = compile
         self._recorded: dict[Key, Step] = {}
+        self._num_asked: dict[Key, int] = {}
 
     def eager(self, velocity: Tensor, coefficients: dict[str, Tensor]) -> Step:
         """The step as PhiFlow runs it."""
         step_size = torch.tensor(self._step_size, dtype=velocity.dtype, device=velocity.device)
         return _EagerStep(self._scheme, self._domain, step_size, tuple(coefficients))
 
-    def has_recorded(self, velocity: Tensor, coefficients: dict[str, Tensor]) -> bool:
-        """Whether `recorded` has been called for these shapes."""
-        return _key(velocity, coefficients) in self._recorded
+    def is_worth_recording(self, velocity: Tensor, coefficients: dict[str, Tensor], num_steps: int) -> bool:
+        """Whether it is recorded for these shapes, or so many steps have been asked for that it pays.
+
+        Args:
+            velocity: Example of a state.
+            coefficients: Examples by name.
+            num_steps: That are asked for now.
+        """
+        key = _key(velocity, coefficients)
+        self._num_asked[key] = self._num_asked.get(key, 0) + num_steps
+        return key in self._recorded or self._num_asked[key] >= _NUM_STEPS_WORTH_A_CAPTURE
 
     def recorded(self, velocity: Tensor, coefficients: dict[str, Tensor]) -> Step:
         """The step as a graph of torch operations."""
@@ -65,6 +80,24 @@ class SolverStep:
             graph = with_derivatives(eager, (velocity, *coefficients.values()), num_directions)
             self._recorded[key] = graph
         return self._recorded[key]
+
+
+def shared_step(scheme: Scheme, domain: Domain, step_size: float, compile: bool) -> SolverStep:
+    """The step that all rollouts of a process with these arguments have in common, so that it is recorded once.
+
+    Repeated fits (several starts, cycles of a hybrid run) make a rollout each. Schemes that cannot be hashed may
+    change, and share nothing.
+    """
+    try:
+        hash(scheme)
+    except TypeError:
+        return SolverStep(scheme, domain, step_size, compile)
+    return _shared_step(scheme, domain, step_size, compile)
+
+
+@lru_cache(maxsize=_MOST_SHARED)
+def _shared_step(scheme: Scheme, domain: Domain, step_size: float, compile: bool) -> SolverStep:
+    return SolverStep(scheme, domain, step_size, compile)
 
 
 def _key(velocity: Tensor, coefficients: dict[str, Tensor]) -> Key:
