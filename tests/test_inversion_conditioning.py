@@ -39,9 +39,9 @@ def test_scales_are_of_unit_curvature_but_never_above_one() -> None:
     assert conditioning.turn.diagonal().tolist() == pytest.approx([1.0, 0.2])
     flat = torch.tensor([0.3, -2.0], dtype=torch.float64)
     rounded = conditioning.to_rounded(flat, objective)
-    assert rounded.tolist() == pytest.approx([0.3, -10.0])
+    assert rounded.tolist() == pytest.approx([0.3, -15.0])  # from the start, log 1 and 1
     assert conditioning.to_flat(rounded, objective).tolist() == pytest.approx(flat.tolist())
-    assert conditioning.bounds(objective)[1] == pytest.approx((-50.0, 50.0))
+    assert conditioning.bounds(objective)[1] == pytest.approx((-55.0, 45.0))
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ _LARGEST_SCALE = 1.0
 
 @dataclass(frozen=True)
 class Conditioning:
-    """shared = o + T (y_shared - T⁻¹ o) and own = L⁻ᵀ y_own - G (shared - o): in y the objective has unit curvature.
+    """shared = o + T y_shared and own = q + L⁻ᵀ y_own - G (shared - o): in y the objective has unit curvature.
 
     Free numbers with bounds are scaled alone, so that their bounds stay bounds; those without are turned, and sheared
     so that a step in a number with bounds takes along what they would best change by. Likewise a step in a shared
@@ -31,13 +31,15 @@ class Conditioning:
     Args:
         turn: T, ``(P, P)``; the column of a number with bounds has its scale on the diagonal, and so has its row
             nothing else.
-        origin: o, shared numbers where the curvature was taken, ``(P,)``.
+        origin: o, shared numbers where the curvature was taken, ``(P,)``; y is 0 there, to the last bit.
+        own_origin: q, those of each trajectory there, ``(trajectory, Q)``.
         gains: G, ``(trajectory, Q, P)``.
         factor: Lower Cholesky factor L of the own curvature, ``(trajectory, Q, Q)``.
     """
 
     turn: Float[Tensor, "P P"]
     origin: Float[Tensor, " P"]
+    own_origin: Float[Tensor, "W Q"]
     gains: Float[Tensor, "W Q P"]
     factor: Float[Tensor, "W Q Q"]
 
@@ -52,30 +54,32 @@ class Conditioning:
         floors = (_SMALLEST * largest).clamp_min(1e-300)[:, None, None] * torch.eye(own.shape[1], dtype=own.dtype)
         safe = ArrowMatrix(curvature.shared, curvature.coupling, curvature.own + floors)
         turn = _turn(_safe(safe.schur()), has_bounds[: objective.num_shared])
-        return cls(turn, origin, safe.gains(), torch.linalg.cholesky(safe.own))
+        return cls(turn, origin, own, safe.gains(), torch.linalg.cholesky(safe.own))
 
     def to_flat(self, rounded: Float[Tensor, " N"], objective: Objective) -> Float[Tensor, " N"]:
         """All free numbers in a row, from y; differentiable."""
         y_shared, y_own = objective.split(rounded)
-        shared = self.turn @ y_shared
+        step = self.turn @ y_shared
         turned = torch.linalg.solve_triangular(self.factor.mT, y_own[..., None], upper=True)[..., 0]
-        own = turned - self.gains @ (shared - self.origin)
-        return torch.cat([shared, own.reshape(-1)])
+        own = self.own_origin + turned - self.gains @ step
+        return torch.cat([self.origin + step, own.reshape(-1)])
 
     def to_rounded(self, flat: Float[Tensor, " N"], objective: Objective) -> Float[Tensor, " N"]:
         """The inverse of `to_flat`."""
         shared, own = objective.split(flat)
-        unsheared = own + self.gains @ (shared - self.origin)
+        step = shared - self.origin
+        unsheared = own - self.own_origin + self.gains @ step
         y_own = (self.factor.mT @ unsheared[..., None])[..., 0]
-        return torch.cat([torch.linalg.solve(self.turn, shared), y_own.reshape(-1)])
+        return torch.cat([torch.linalg.solve(self.turn, step), y_own.reshape(-1)])
 
     def bounds(self, objective: Objective) -> list[Bound]:
         """Bounds of y."""
         own_scale = self.factor.diagonal(dim1=1, dim2=2).reciprocal().reshape(-1)
         scales = torch.cat([self.turn.diagonal(), own_scale]).tolist()
+        origins = torch.cat([self.origin, self.own_origin.reshape(-1)]).tolist()
         return [
-            (None if low is None else low / scale, None if high is None else high / scale)
-            for (low, high), scale in zip(objective.bounds(), scales, strict=True)
+            (None if low is None else (low - origin) / scale, None if high is None else (high - origin) / scale)
+            for (low, high), origin, scale in zip(objective.bounds(), origins, scales, strict=True)
         ]
 
 

@@ -1,6 +1,6 @@
 """The Gauss-Newton matrix of a misfit whose trajectories have free numbers of their own."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -8,8 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import functional
 
-from burgerslab.inversion.objective import Batch, Free, Objective
-from burgerslab.inversion.sensitivity import sensitivities
+from burgerslab.inversion.diverged_together import raise_together
+from burgerslab.inversion.objective import Batch, Objective
+from burgerslab.inversion.solvable import Total
+from burgerslab.inversion.window_products import products
+from burgerslab.physics import DivergedError
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,13 @@ class ArrowMatrix:
         diagonal = torch.diag_embed(self.own.diagonal(dim1=1, dim2=2))
         return ArrowMatrix(self.shared, torch.zeros_like(self.coupling), diagonal)
 
+    def dense(self) -> Float[Tensor, "F F"]:
+        """The whole matrix, shared numbers first, then those of one trajectory after the other."""
+        num_shared, num_own = len(self.shared), self.own.shape[1]
+        coupling = self.coupling.transpose(0, 1).reshape(num_shared, -1) if num_own else self.shared[:, :0]
+        own = torch.block_diag(*self.own) if num_own else self.shared[:0, :0]
+        return torch.cat([torch.cat([self.shared, coupling], dim=1), torch.cat([coupling.mT, own], dim=1)])
+
     def gains(self) -> Float[Tensor, "W Q P"]:
         """own⁻¹ couplingᵀ: by how much a trajectory's best numbers fall when shared ones rise."""
         return torch.cholesky_solve(self.coupling.mT, torch.linalg.cholesky(self.own))
@@ -63,31 +73,61 @@ class ArrowMatrix:
         return torch.cat([found, rest.reshape(-1)])
 
 
-def gauss_newton(objective: Objective, free: Free, batches: Iterable[Batch], weighted: bool = True) -> ArrowMatrix:
-    """Σ w ∂r ∂rᵀ over chunks of windows, r the residuals.
+def gauss_newton(
+    objective: Objective, flat: Float[Tensor, " F"], batches: Iterable[Batch], total: Total, weighted: bool = True
+) -> tuple[float, ArrowMatrix]:
+    """Σ w r² and Σ w ∂r ∂rᵀ over all windows of all processes, r the residuals.
 
     Args:
         objective: The misfit.
-        free: Where it is taken.
-        batches: The chunks; matrices of several sets add up.
+        flat: All free numbers.
+        batches: The chunks of this process.
+        total: Adds a tensor up over the processes.
         weighted: With the weights that residuals have in the objective; otherwise the observed ones count 1 and
             generated ones 0.
+
+    Raises:
+        DivergedError: If the rollout is not finite in any process; raised in all of them.
     """
-    total = _zeros(objective)
-    for batch in batches:
-        found = sensitivities(objective, objective.select(free, batch), batch)
-        weights = objective.weights(batch) if weighted else batch["observed"].to(torch.float64)
-        shared, own = (_stacked(found, names, batch) for names in (objective.shared, objective.own))
-        rows = torch.tensor(objective.problem.rows(batch["trajectory"].tolist()))
-        total.shared.add_(torch.einsum("pbn,qbn,b->pq", shared, shared, weights).cpu())
-        total.coupling.index_add_(0, rows, torch.einsum("pbn,qbn,b->bpq", shared, own, weights).cpu())
-        total.own.index_add_(0, rows, torch.einsum("pbn,qbn,b->bpq", own, own, weights).cpu())
-    return total
+    value, error = torch.zeros(1, dtype=torch.float64), None
+    matrix, shared = _zeros(objective), slice(1, 1 + objective.num_shared)
+    own = slice(shared.stop, None)
+    try:
+        for batch in batches:
+            weights = objective.weights(batch) if weighted else batch["observed"].to(torch.float64)
+            found = (weights[:, None, None] * products(objective, flat, batch)).cpu()
+            rows = torch.tensor(objective.problem.rows(batch["trajectory"].tolist()))
+            value += found[:, 0, 0].sum()
+            matrix.shared.add_(found[:, shared, shared].sum(dim=0))
+            matrix.coupling.index_add_(0, rows, found[:, shared, own])
+            matrix.own.index_add_(0, rows, found[:, own, own])
+    except DivergedError as diverged:
+        error = diverged
+    raise_together(error, total)
+    parts = (total(part) for part in (matrix.shared, matrix.coupling, matrix.own))
+    return float(total(value)), ArrowMatrix(*parts)
 
 
-def curvature_of_regularisation(objective: Objective, free: Free) -> ArrowMatrix:
-    """Half the second derivative of roughness and priors, as `gauss_newton` is half that of the misfit."""
-    shared, own = objective.split(objective.flatten(free))
+@torch.no_grad()
+def value_of_misfit(objective: Objective, flat: Float[Tensor, " F"], batches: Iterable[Batch], total: Total) -> float:
+    """The first of what `gauss_newton` returns, for the price of a rollout.
+
+    Raises:
+        DivergedError: If the rollout is not finite in any process; raised in all of them.
+    """
+    value, error = torch.zeros(1, dtype=torch.float64), None
+    try:
+        for batch in batches:
+            value += objective.misfit(objective.unflatten(flat), batch).cpu()
+    except DivergedError as diverged:
+        error = diverged
+    raise_together(error, total)
+    return float(total(value))
+
+
+def curvature_of_regularisation(objective: Objective, flat: Float[Tensor, " F"]) -> ArrowMatrix:
+    """Half the second derivative of roughness and priors, as that of `gauss_newton` is half that of the misfit."""
+    shared, own = objective.split(flat)
 
     def value(numbers: Tensor, rows: Tensor) -> Tensor:
         regular = objective.regularisation(objective.unflatten(torch.cat([numbers, rows.reshape(-1)])))
@@ -108,10 +148,3 @@ def _zeros(objective: Objective) -> ArrowMatrix:
     shared, own, rows = objective.num_shared, objective.num_own, objective.num_rows
     sizes = (shared, shared), (rows, shared, own), (rows, own, own)
     return ArrowMatrix(*(torch.zeros(size, dtype=torch.float64) for size in sizes))
-
-
-def _stacked(found: dict[str, Tensor], names: Sequence[str], batch: Batch) -> Float[Tensor, "Q B M"]:
-    """Sensitivities of several parameters, the values of each window in a row."""
-    if not names:
-        return batch["target"].new_zeros((0, len(batch["target"]), 1))
-    return torch.cat([found[name] for name in names]).flatten(2)

@@ -12,7 +12,7 @@ from burgerslab.inversion.fields import ForcingField, ViscosityField
 from burgerslab.inversion.gauss_newton import ArrowMatrix, gauss_newton
 from burgerslab.inversion.learnable import Learnable
 from burgerslab.inversion.objective import Objective
-from burgerslab.inversion.scaled import ScaledObjective, summed
+from burgerslab.inversion.scaled import ScaledObjective
 from burgerslab.inversion.solve_again import SolveAgain, Solved
 
 _NUM_WEIGHTS = 12
@@ -65,7 +65,7 @@ def choose_smoothness(again: SolveAgain, first: Solved, name: str) -> tuple[Solv
         name: Whose smoothness it is.
     """
     objective, flat = first.scaled.objective, first.flat
-    curvature = summed(gauss_newton(objective, objective.unflatten(flat), again.chunks), again.total)
+    _, curvature = gauss_newton(objective, flat, again.chunks, again.total)
     sweep, misfits, roughnesses = [], [], []
     weights = _weights(objective, curvature, name)
     for weight in weights:

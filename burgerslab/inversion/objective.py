@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.inversion.diverged_together import raise_together
+from burgerslab.inversion.kept_products import KeptProducts
 from burgerslab.inversion.learnable import Bound, Learnable
 from burgerslab.inversion.problem import Problem
 from burgerslab.physics import DivergedError, Rollout, Scheme
@@ -54,6 +55,7 @@ class Objective:
         self.num_own = sum(self._sizes[name] for name in self.own)
         self.num_rows = len(problem.trajectories)
         self.num_free = self.num_shared + self.num_rows * self.num_own
+        self.kept = KeptProducts()
 
     def changed(self, learnables: Sequence[Learnable] | None = None, rollout: Rollout | None = None) -> "Objective":
         """The same windows and weights with other parameters, or through another rollout."""

@@ -14,7 +14,6 @@ from burgerslab.inversion.l_curve import LCurve
 from burgerslab.inversion.multi_start import Start, doubts_of_starts, starts_as_dict
 from burgerslab.inversion.posterior import Estimate, Posterior, correlation, estimates, laplace
 from burgerslab.inversion.profile import Profile, profile_likelihoods
-from burgerslab.inversion.scaled import summed
 from burgerslab.inversion.solution import Solution
 from burgerslab.inversion.solve_again import SolveAgain, Solved
 
@@ -176,15 +175,9 @@ def summarise(
 def _uncertainty(again: SolveAgain, best: Solved) -> tuple[Posterior, Float[Tensor, " P"] | None, str]:
     """Covariances, and the shift by the error of the grid, or why there is none."""
     objective, flat, chunks, total = best.scaled.objective, best.flat, again.chunks, again.total
-    free = objective.unflatten(flat)
-    information = summed(gauss_newton(objective, free, chunks, weighted=False), total)
-    regular = curvature_of_regularisation(objective, free)
-    squares = torch.zeros(1, dtype=torch.float64)
-    with torch.no_grad():
-        for batch in chunks:
-            residual = objective.residual(objective.select(free, batch), batch)
-            squares += (residual.square().flatten(1).sum(dim=1) * batch["observed"]).sum().cpu()
-    posterior = laplace(objective, information, regular, float(total(squares)))
+    squares, information = gauss_newton(objective, flat, chunks, total, weighted=False)
+    regular = curvature_of_regularisation(objective, flat)
+    posterior = laplace(objective, information, regular, squares)
     if not bool(torch.isfinite(posterior.shared).all()):
         return posterior, None, ""
     problem = objective.problem

@@ -1,21 +1,25 @@
-"""The objective as the solver sees it: 1 at its start, with unit curvature there."""
+"""The objective as the solver sees it: of order 1 at its start, with unit curvature there."""
 
 from collections.abc import Iterable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.inversion.conditioning import Conditioning
-from burgerslab.inversion.diverged_together import raise_together
-from burgerslab.inversion.gauss_newton import ArrowMatrix, curvature_of_regularisation, gauss_newton
+from burgerslab.inversion.gauss_newton import (
+    ArrowMatrix,
+    curvature_of_regularisation,
+    gauss_newton,
+    value_of_misfit,
+)
 from burgerslab.inversion.objective import Batch, Objective
 from burgerslab.inversion.solvable import Total
+from burgerslab.inversion.window_products import misfit
 from burgerslab.physics import DivergedError
 
 
 class ScaledObjective:
-    """J over its value at the start, in round variables y.
+    """J over its value at the start, in round variables y, which are 0 there.
 
     Args:
         objective: J.
@@ -37,20 +41,14 @@ class ScaledObjective:
         curvature: ArrowMatrix | None = None,
     ) -> None:
         self.objective = objective
-        free = objective.unflatten(origin)
-        share, error = torch.zeros(1, dtype=torch.float64), None
-        try:
-            with torch.no_grad():
-                for batch in chunks:
-                    share += objective.misfit(free, batch).cpu()
-        except DivergedError as diverged:
-            error = diverged
-        raise_together(error, total)
-        regular = objective.regularisation(free)
-        value = float(total(share)) + (0.0 if regular is None else float(regular))
+        if curvature is None:
+            value, curvature = gauss_newton(objective, origin, chunks, total)
+        else:
+            value = value_of_misfit(objective, origin, chunks, total)
+        regular = objective.regularisation(objective.unflatten(origin))
+        value += 0.0 if regular is None else float(regular)
         self.unit = value if value > 0 else 1.0
-        misfit = summed(gauss_newton(objective, free, chunks), total) if curvature is None else curvature
-        curvature = (misfit + curvature_of_regularisation(objective, free)).scaled(2 / self.unit)
+        curvature = (curvature + curvature_of_regularisation(objective, origin)).scaled(2 / self.unit)
         if not curvature.is_finite:
             raise DivergedError("the derivatives of the rollout from the start are not finite")
         self._conditioning = Conditioning.of(curvature, objective, origin)
@@ -69,16 +67,10 @@ class ScaledObjective:
 
     def misfit(self, rounded: Float[Tensor, " P"], batch: Batch) -> tuple[Float[Tensor, ""], float]:
         """Share of a chunk in J, without priors, in the unit of the start; and the share of its windows in all."""
-        free = self.objective.unflatten(self.to_flat(rounded.cpu()))
         share = len(batch["target"]) / len(self.objective.problem.windows)
-        return self.objective.misfit(free, batch) / self.unit, share
+        return misfit(self.objective, self.to_flat(rounded.cpu()), batch) / self.unit, share
 
     def penalty(self, rounded: Float[Tensor, " P"]) -> Float[Tensor, ""]:
         """Roughness and priors, in the unit of the start."""
         regular = self.objective.regularisation(self.objective.unflatten(self.to_flat(rounded.cpu())))
         return rounded.new_zeros(()) if regular is None else regular / self.unit
-
-
-def summed(matrix: ArrowMatrix, total: Total) -> ArrowMatrix:
-    """A matrix added up over the processes."""
-    return ArrowMatrix(total(matrix.shared), total(matrix.coupling), total(matrix.own))

@@ -1,7 +1,7 @@
-"""How the misfit of windows changes with each free number, by forward-mode differentiation."""
+"""How the residual of windows changes with each free number, by forward-mode differentiation."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,14 @@ Tangents = dict[str, Tensor]
 
 
 def sensitivities(objective: Objective, own: Free, batch: Batch) -> dict[str, Float[Tensor, "Q B S C *N"]]:
-    """∂ residual / ∂ free number, for the windows of a chunk.
+    """∂ residual / ∂ free number, for the windows of a chunk; see `linearised`."""
+    return linearised(objective, own, batch)[1]
+
+
+def linearised(
+    objective: Objective, own: Free, batch: Batch
+) -> tuple[Float[Tensor, "B S C *N"], dict[str, Float[Tensor, "Q B S C *N"]]]:
+    """The residual, and ∂ residual / ∂ free number, for the windows of a chunk.
 
     A free number that a trajectory has of its own changes the windows of that trajectory alone: all trajectories
     follow their number q at once. Many numbers are followed in one rollout, along as many directions. Memory does not
@@ -30,6 +37,7 @@ def sensitivities(objective: Objective, own: Free, batch: Batch) -> dict[str, Fl
         batch: The chunk, float64.
 
     Raises:
+        DivergedError: If the rollout is not finite.
         ValueError: If a coefficient that is learned does not change the rollout.
     """
     device = batch["target"].device
@@ -46,12 +54,13 @@ def sensitivities(objective: Objective, own: Free, batch: Batch) -> dict[str, Fl
         _followed(objective, coefficients, _directions(coefficients, tangents, numbers[first : first + size], size))
         for first in range(0, len(numbers), size)
     ]
-    frames = torch.cat(parts)[: len(numbers)]
+    residual = parts[0][0] - torch.cat([batch["initial"][:, None], batch["target"]], dim=1)
+    derivatives = torch.cat([part for _, part in parts])[: len(numbers)]
     if "mask" in batch:
-        frames = torch.where(batch["mask"], frames, 0.0)
+        residual, derivatives = (torch.where(batch["mask"], part, 0.0) for part in (residual, derivatives))
     if not objective.learns_initial_state:
-        frames = frames[:, :, 1:]
-    return dict(zip(tangents, frames.split([len(rows) for rows in tangents.values()]), strict=True))
+        residual, derivatives = residual[:, 1:], derivatives[:, :, 1:]
+    return residual, dict(zip(tangents, derivatives.split([len(rows) for rows in tangents.values()]), strict=True))
 
 
 def _tangent(objective: Objective, own: Free, name: str, direction: int) -> Float[Tensor, "*V"]:
@@ -78,8 +87,8 @@ def _directions(
 
 def _followed(
     objective: Objective, coefficients: Mapping[str, Tensor], directions: Tangents
-) -> Float[Tensor, "K B T C *N"]:
-    """Derivatives of the frames, of the initial one too."""
+) -> tuple[Float[Tensor, "B T C *N"], Float[Tensor, "K B T C *N"]]:
+    """The frames and their derivatives, of the initial one too."""
     given = dict(coefficients)
     initial = given.pop("initial_state")
     size = len(next(iter(directions.values())))
@@ -89,14 +98,14 @@ def _followed(
     if rollout.scheme.capturable:
         along["velocity"] = first
         stream = rollout.sensitivities(initial, num_frames=num_steps, directions=along, **given)
-        later: Iterable[Tensor] = (derivatives for _, derivatives in stream)
-        return torch.stack([first, *later], dim=2)
+        frames, derivatives = zip((initial, first), *stream, strict=True)
+        return torch.stack(frames, dim=1), torch.stack(derivatives, dim=2)
     rows = []
     with torch.no_grad():
         for row in range(size):
             with forward_ad.dual_level():
                 duals = {name: forward_ad.make_dual(given[name], tangent[row]) for name, tangent in along.items()}
                 start = forward_ad.make_dual(initial, first[row])
-                frames = rollout(start, num_frames=num_steps, **{**given, **duals})
-                rows.append(forward_ad.unpack_dual(frames).tangent)
-    return torch.cat([first[:, :, None], torch.stack(rows)], dim=2)
+                later, tangent = forward_ad.unpack_dual(rollout(start, num_frames=num_steps, **{**given, **duals}))
+                rows.append(tangent)
+    return torch.cat([initial[:, None], later], dim=1), torch.cat([first[:, :, None], torch.stack(rows)], dim=2)

@@ -3,11 +3,14 @@
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch._decomp import get_decompositions
+from torch._guards import TracingContext, tracing
+from torch._subclasses import FakeTensorMode
 from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -30,7 +33,7 @@ def record(step: Step, inputs: Iterable[Tensor]) -> GraphModule:
         step: Function of tensors, without branches on their values.
         inputs: Examples; the graph holds for their shapes, dtypes and devices alone.
     """
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), _one_fake_mode():
         graph = make_fx(step)(*_examples(inputs))
         _drop_idle_operations(graph)
         _precompute(graph)
@@ -51,7 +54,7 @@ def with_derivatives(step: Step, inputs: Iterable[Tensor], num_directions: int) 
         ``(first input, K directions of it, *other inputs, *K directions of each) -> (result, K derivatives of it)``.
     """
     inputs = _examples(inputs)
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), _one_fake_mode():
         # Derivatives along several directions at once exist for neither in-place operations nor grid_sampler.
         pure = make_fx(functionalize(step), decomposition_table=get_decompositions([_ATEN.grid_sampler_2d]))(*inputs)
 
@@ -64,7 +67,9 @@ def with_derivatives(step: Step, inputs: Iterable[Tensor], num_directions: int) 
         return torch.func.vmap(along, in_dims=(None, 0), out_dims=(None, 0))(values, directions)
 
     directions = [tensor.expand(num_directions, *tensor.shape) for tensor in inputs]
-    return record(derived, (inputs[0], directions[0], *inputs[1:], *directions[1:]))
+    graph = record(derived, (inputs[0], directions[0], *inputs[1:], *directions[1:]))
+    _merge_equal_operations(graph)  # only here: in a graph that is differentiated it would change the order of sums
+    return graph
 
 
 def compiled(graph: GraphModule, inputs: Sequence[Tensor]) -> Step:
@@ -88,16 +93,46 @@ def compiled(graph: GraphModule, inputs: Sequence[Tensor]) -> Step:
     return torch.compile(lean, fullgraph=True, dynamic=False)
 
 
+def _one_fake_mode() -> AbstractContextManager[object]:
+    """Shapes of results are noted in one mode of torch's; else each operation makes its own, which takes longer."""
+    return tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))
+
+
 def _examples(inputs: Iterable[Tensor]) -> list[Tensor]:
     return [tensor.detach().clone(memory_format=torch.contiguous_format) for tensor in inputs]
 
 
 def _drop_idle_operations(graph: GraphModule) -> None:
     """Use the input of an operation that returns it unchanged."""
+    written = _written_to(graph)
     for node in graph.graph.nodes:
-        if node.op == "call_function" and _is_idle(node):
+        copies_what_changes = node.target is _ATEN._to_copy.default and not written.isdisjoint((node, *node.args))
+        if node.op == "call_function" and not copies_what_changes and _is_idle(node):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
+
+
+def _merge_equal_operations(graph: GraphModule) -> None:
+    """Compute what is computed from the same values in the same way once."""
+    if _written_to(graph):
+        return
+    first: dict[object, Node] = {}
+    for node in graph.graph.nodes:
+        if node.op not in ("call_function", "get_attr"):
+            continue
+        key = (node.op, node.target, _hashable(node.args), _hashable(tuple(sorted(node.kwargs.items()))))
+        if key in first:
+            node.replace_all_uses_with(first[key])
+            graph.graph.erase_node(node)
+        else:
+            first[key] = node
+    graph.recompile()
+
+
+def _hashable(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return type(value), tuple(map(_hashable, value))
+    return type(value), value
 
 
 def _is_idle(node: Node) -> bool:
@@ -110,6 +145,8 @@ def _is_idle(node: Node) -> bool:
         return False
     if node.target in (_ATEN.view.default, _ATEN._unsafe_view.default, _ATEN.expand.default, _ATEN.alias.default):
         return True
+    if node.target is _ATEN._to_copy.default:
+        return not node.kwargs.keys() - {"dtype", "layout", "device"}
     if node.target in (_ATEN.permute.default,):
         return [axis % before.ndim for axis in node.args[1]] == list(range(before.ndim))
     if node.target in (_ATEN.slice.Tensor,):
