@@ -3,8 +3,8 @@
 Run ``OMP_NUM_THREADS=1 python benchmarks/coverage.py``; it takes about ten minutes of one core. Exact (Cole-Hopf)
 data of two trajectories at a cell Péclet number of 1, noise on every frame, the first ones too. One viscosity for
 both is sought from twice the truth in three ways: from windows of 4 frames, as a forecaster is trained, and from
-one window of all frames per trajectory, both with the noisy first frame taken for exact; and from the latter with
-the first frame learned together with the viscosity.
+one window of all frames per trajectory, both with the noisy first frame taken for exact, which standard deviations
+and intervals allow for; and from the latter with the first frame learned together with the viscosity.
 
 Each row is over many draws of the noise. The mean of n estimates of standard deviation s strays from the truth by
 some s/√n even if nothing is wrong ("chance"). "own std" is the mean of the standard deviations that the fits

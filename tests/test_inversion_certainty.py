@@ -132,6 +132,9 @@ def test_the_matrix_solves_with_shared_and_own_numbers() -> None:
     right = torch.randn(8, dtype=torch.float64)
     found = matrix.solve(right[:2], right[2:].reshape(3, 2))
     torch.testing.assert_close(full @ found, right)
+    assert torch.equal(matrix.dense(), full)
+    none = ArrowMatrix(full[:0, :0], matrix.coupling[:, :0], matrix.own)
+    assert torch.equal(none.dense(), full[2:, 2:])
 
 
 @pytest.mark.parametrize("each", [False, True])

@@ -4,13 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from burgerslab.inversion.first_frame_noise import matters
 from burgerslab.inversion.objective import Objective
 from burgerslab.inversion.posterior import Estimate, Posterior
 from burgerslab.physics import explain_under_resolution
 
 _LARGEST_RELATIVE_STD = 0.5
-_NOTABLE_NOISE = 2e-3  # of the data's size; exact data in float32 on a resolving grid stay far below
-
 _MOST_STDS = 3
 _NOTABLE_SHIFT = 1e-3  # of the parameter: below, nobody refines a grid for it
 
@@ -36,7 +35,7 @@ def doubts(
         *_moved_by_the_grid(objective, found),
         *_undetermined(found),
         *_at_bounds(objective, flat),
-        *(_noisy_first_frames(objective, posterior) if converged else []),
+        *(_noisy_first_frames(objective, found, posterior) if converged else []),
     ]
 
 
@@ -102,13 +101,22 @@ def _at_bounds(objective: Objective, flat: Float[Tensor, " P"]) -> list[str]:
     ]
 
 
-def _noisy_first_frames(objective: Objective, posterior: Posterior) -> list[str]:
-    problem = objective.problem
-    noise = posterior.noise_std / problem.scale
-    if objective.learns_initial_state or problem.initial_is_known or noise < _NOTABLE_NOISE:
+def _noisy_first_frames(objective: Objective, found: dict[str, Estimate], posterior: Posterior) -> list[str]:
+    if not matters(objective, posterior):
         return []
+    shifts = [
+        f"{name} by about {float(estimate.noise_shift.abs().max()):.2g}"
+        for name, estimate in found.items()
+        if estimate.noise_shift is not None
+    ]
+    effect = "parameters are biased and their intervals not to be trusted"
+    if shifts:
+        effect = (
+            f"that spreads and biases parameters ({', '.join(shifts)}), which their standard deviations and "
+            "intervals allow for, but no profile likelihood does"
+        )
     return [
-        f"the residual is {100 * noise:.2g} % of the data, and rollouts start from observed first frames as if these "
-        "were exact: parameters are biased and their intervals too narrow. Add burgerslab.inversion.InitialState to "
-        "model.learnable_parameters, with one long window per trajectory"
+        f"the residual is {100 * posterior.noise_std / objective.problem.scale:.2g} % of the data, and rollouts "
+        f"start from observed first frames as if these were exact: {effect}. Add burgerslab.inversion.InitialState "
+        "to model.learnable_parameters, with one long window per trajectory"
     ]

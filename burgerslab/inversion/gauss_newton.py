@@ -49,8 +49,8 @@ class ArrowMatrix:
 
     def dense(self) -> Float[Tensor, "F F"]:
         """The whole matrix, shared numbers first, then those of one trajectory after the other."""
-        num_shared, num_own = len(self.shared), self.own.shape[1]
-        coupling = self.coupling.transpose(0, 1).reshape(num_shared, -1) if num_own else self.shared[:, :0]
+        num_rows, num_shared, num_own = self.coupling.shape
+        coupling = self.coupling.transpose(0, 1).reshape(num_shared, num_rows * num_own)
         own = torch.block_diag(*self.own) if num_own else self.shared[:0, :0]
         return torch.cat([torch.cat([self.shared, coupling], dim=1), torch.cat([coupling.mT, own], dim=1)])
 

@@ -48,6 +48,8 @@ class Estimate:
         high: Upper end of the 95 % interval.
         shift: By how much the error of the grid is estimated to move the value, to be added to it; the interval, but
             not the standard deviation, makes allowance for as much. None if it is not known.
+        noise_shift: The same of the noise of first frames that are taken for exact; None if it is not known, or there
+            is none.
     """
 
     value: Tensor
@@ -55,6 +57,7 @@ class Estimate:
     low: Tensor
     high: Tensor
     shift: Tensor | None = None
+    noise_shift: Tensor | None = None
 
     def __str__(self) -> str:
         """One line: value, standard deviation and interval of a number, the ranges of a field."""
@@ -95,39 +98,57 @@ def laplace(
 
 
 def estimates(
-    objective: Objective, free: Free, posterior: Posterior, shift: Float[Tensor, " F"] | None = None
+    objective: Objective,
+    free: Free,
+    posterior: Posterior,
+    shift: Float[Tensor, " F"] | None = None,
+    noise_shift: Float[Tensor, " F"] | None = None,
 ) -> dict[str, Estimate]:
     """Every coefficient with its standard deviation and interval.
 
     A coefficient that is a function of one free number each, a viscosity and its logarithm, has the interval of that
-    number mapped; others have ± 1.96 standard deviations. With the shift δ of the free numbers by the error of the
-    grid, intervals are those of the covariance plus δ δᵀ.
+    number mapped; others have ± 1.96 standard deviations. With a shift δ of the free numbers, intervals are those of
+    the covariance plus δ δᵀ.
 
     Args:
         objective: The misfit.
         free: Where it is least.
         posterior: Covariances there.
         shift: From `discretisation_shift`, ``(F,)``; None is not known.
+        noise_shift: From `first_frame_noise`, ``(F,)``; None is not known.
     """
-    if shift is None:
-        return _estimates(objective, free, posterior)
-    of_shared, of_own = objective.split(shift)
-    wider = Posterior(
-        posterior.noise_std,
-        posterior.shared + of_shared[:, None] * of_shared,
-        posterior.own + of_own[:, :, None] * of_own[:, None, :],
-    )
+    wider = posterior
+    for moved in (shift, noise_shift):
+        if moved is not None:
+            of_shared, of_own = objective.split(moved)
+            wider = Posterior(
+                posterior.noise_std,
+                wider.shared + of_shared[:, None] * of_shared,
+                wider.own + of_own[:, :, None] * of_own[:, None, :],
+            )
     narrow, wide = _estimates(objective, free, posterior), _estimates(objective, free, wider)
-    moved = objective.unflatten(shift)
+    shifts, noise_shifts = (_of_coefficients(objective, free, moved) for moved in (shift, noise_shift))
     return {
         name: replace(
             narrow[name],
             low=wide[name].low,
             high=wide[name].high,
-            shift=functional.jvp(
-                lambda numbers, it=it: it.coefficient(numbers, objective.problem), free[name], moved[name]
-            )[1],
+            shift=shifts.get(name),
+            noise_shift=noise_shifts.get(name),
         )
+        for name in objective.learnables
+    }
+
+
+def _of_coefficients(objective: Objective, free: Free, shift: Float[Tensor, " F"] | None) -> dict[str, Tensor]:
+    """What a shift of the free numbers is to every coefficient, to first order."""
+    if shift is None:
+        return {}
+    moved = objective.unflatten(shift)
+    return {
+        name: functional.jvp(
+            lambda numbers, it=it: it.coefficient(numbers, objective.problem), free[name], moved[name]
+        )[1]
         for name, it in objective.learnables.items()
     }
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.inversion.doubts import doubts
+from burgerslab.inversion.first_frame_noise import first_frame_noise, is_known, matters
 from burgerslab.inversion.gauss_newton import curvature_of_regularisation, gauss_newton
 from burgerslab.inversion.grid_error import discretisation_shift
 from burgerslab.inversion.l_curve import LCurve
@@ -94,6 +95,8 @@ class InversionResult:
         if estimate.shift is not None:
             largest = estimate.shift.abs().max()
             row["discretisation_shift"] = float(estimate.shift) if estimate.shift.ndim == 0 else float(largest)
+        if estimate.noise_shift is not None:
+            row["noise_shift"] = estimate.noise_shift.tolist()
         if name in self.profiles:
             profile = self.profiles[name]
             row["profile_ci95"] = [profile.low, profile.high]
@@ -138,8 +141,8 @@ def summarise(
     objective = best.scaled.objective
     problem = objective.problem
     free = objective.unflatten(best.flat)
-    posterior, shift, remark = _uncertainty(again, best)
-    found = estimates(objective, free, posterior, shift)
+    posterior, shift, noise_shift, remark = _uncertainty(again, best)
+    found = estimates(objective, free, posterior, shift, noise_shift)
     start = objective.unflatten(objective.start())
     guesses = {
         name: it.coefficient(start[name], problem).tolist()
@@ -172,14 +175,20 @@ def summarise(
     )
 
 
-def _uncertainty(again: SolveAgain, best: Solved) -> tuple[Posterior, Float[Tensor, " P"] | None, str]:
-    """Covariances, and the shift by the error of the grid, or why there is none."""
+def _uncertainty(
+    again: SolveAgain, best: Solved
+) -> tuple[Posterior, Float[Tensor, " P"] | None, Float[Tensor, " P"] | None, str]:
+    """Covariances, the shifts by the grid and by noisy first frames, and why that by the grid is not known."""
     objective, flat, chunks, total = best.scaled.objective, best.flat, again.chunks, again.total
     squares, information = gauss_newton(objective, flat, chunks, total, weighted=False)
     regular = curvature_of_regularisation(objective, flat)
     posterior = laplace(objective, information, regular, squares)
     if not bool(torch.isfinite(posterior.shared).all()):
-        return posterior, None, ""
+        return posterior, None, None, ""
     problem = objective.problem
     curvature = information.scaled(1 / (problem.num_observed * problem.scale**2)) + regular
-    return posterior, *discretisation_shift(objective, flat, curvature, chunks, total)
+    shift, remark = discretisation_shift(objective, flat, curvature, chunks, total)
+    if not (best.solution.converged and matters(objective, posterior) and is_known(objective)):
+        return posterior, shift, None, remark
+    noise = first_frame_noise(objective, flat, information, regular, squares, chunks, total)
+    return noise.posterior, shift, noise.shift, remark
