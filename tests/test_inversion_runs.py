@@ -171,3 +171,10 @@ def test_the_solve_begins_at_the_first_start_that_does_not_diverge(tmp_path):
     assert again.result.to_dict() == found.result.to_dict()
     with pytest.raises(DivergedError, match=r"at the initial guess \(viscosity 1e-05\) the rollout is not finite"):
         fit(steep, [Viscosity(1e-5)], options={"refine": 2})
+
+
+@pytest.mark.filterwarnings("ignore::burgerslab.inversion.InversionWarning")
+def test_a_start_from_which_nothing_can_be_seen_is_said_so(store):
+    result = fit(store, [Viscosity(30.0)]).result  # all is dissipated at once
+    assert "the data hardly tell the viscosity" in result.warnings[0]
+    assert "start from another initial_guess" in result.warnings[0]

@@ -10,6 +10,7 @@ from burgerslab.inversion.posterior import Estimate, Posterior
 from burgerslab.physics import explain_under_resolution
 
 _LARGEST_RELATIVE_STD = 0.5
+_NO_FIT = 0.7  # residual over the data's size
 _MOST_STDS = 3
 _NOTABLE_SHIFT = 1e-3  # of the parameter: below, nobody refines a grid for it
 
@@ -33,7 +34,7 @@ def doubts(
     return [
         *_unresolved(objective, found),
         *_moved_by_the_grid(objective, found),
-        *_undetermined(found),
+        *_undetermined(objective, found, posterior),
         *_at_bounds(objective, flat),
         *(_noisy_first_frames(objective, found, posterior) if converged else []),
     ]
@@ -64,7 +65,7 @@ def _moved_by_the_grid(objective: Objective, found: dict[str, Estimate]) -> list
     return messages
 
 
-def _undetermined(found: dict[str, Estimate]) -> list[str]:
+def _undetermined(objective: Objective, found: dict[str, Estimate], posterior: Posterior) -> list[str]:
     messages = []
     for name, estimate in found.items():
         if name == "initial_state":
@@ -76,10 +77,15 @@ def _undetermined(found: dict[str, Estimate]) -> list[str]:
             )
         elif name == "viscosity" and bool((estimate.std > _LARGEST_RELATIVE_STD * estimate.value.abs()).any()):
             worst = float((estimate.std / estimate.value).max())
+            cause = (
+                "The rollout is as far from the data as nothing at all; start from another initial_guess, or from "
+                "several (model.num_starts)"
+                if posterior.noise_std > _NO_FIT * objective.problem.scale
+                else "Too little is dissipated within a window; use longer windows (data.num_predict_steps), more "
+                "frames or less noise"
+            )
             messages.append(
-                f"the data hardly tell the viscosity: its standard deviation is {100 * worst:.0f} % of it. Too "
-                "little is dissipated within a window; use longer windows (data.num_predict_steps), more frames or "
-                "less noise"
+                f"the data hardly tell the viscosity: its standard deviation is {100 * worst:.3g} % of it. {cause}"
             )
     return messages
 
