@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from burgerslab.data import Observation
+from burgerslab.evaluation import figure_of_viscosity_field
 from burgerslab.inversion import InitialState, ViscosityField
 from burgerslab.inversion.l_curve import bending
 from tests.foreign_field import field_store
@@ -21,10 +22,12 @@ def field(tmp_path_factory):
 
 def test_the_viscosity_field_of_clean_data_is_found_from_twice_off(field) -> None:
     path, truth = field
-    result = fit(path, [ViscosityField(0.04)], data=DATA).result
-    found = result.estimates["viscosity"].value[0]
+    inversion = fit(path, [ViscosityField(0.04)], data=DATA)
+    found = inversion.result.estimates["viscosity"].value[0]
     assert (found - truth).norm() / truth.norm() < 1e-3
-    assert result.solution.num_evaluations <= 25
+    assert inversion.result.solution.num_evaluations <= 25
+    (line,) = figure_of_viscosity_field(inversion).axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), found.numpy())
 
 
 def test_the_map_of_standard_deviations_is_that_of_the_errors(field) -> None:

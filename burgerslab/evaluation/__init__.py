@@ -9,6 +9,7 @@ from burgerslab.evaluation.inversion_plots import inversion_figure as inversion_
 from burgerslab.evaluation.inversion_plots import viscosity_field_figure as viscosity_field_figure
 from burgerslab.evaluation.inversion_report import InversionReport as InversionReport
 from burgerslab.evaluation.inversion_report import figure_of_inversion as figure_of_inversion
+from burgerslab.evaluation.inversion_report import figure_of_viscosity_field as figure_of_viscosity_field
 from burgerslab.evaluation.line_styles import line_styles as line_styles
 from burgerslab.evaluation.plots import error_growth_figure as error_growth_figure
 from burgerslab.evaluation.plots import rollout_figure as rollout_figure

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from burgerslab.data import BurgersDataModule
-from burgerslab.evaluation.inversion_plots import inversion_figure
+from burgerslab.evaluation.inversion_plots import inversion_figure, viscosity_field_figure
 from burgerslab.evaluation.strict_json import finite
 from burgerslab.inversion import Inversion, InversionResult, in_float64
 
@@ -25,7 +25,8 @@ class InversionReport(Callback):
     ``inversion.json`` holds each parameter with its standard deviation, 95 % interval, initial guess, bounds and,
     where the store knows it, the truth; how the solve went; and what to doubt. ``inversion.npz`` holds the
     coefficients that are fields, with their standard deviations. ``inversion.png`` shows the way of the estimate, the
-    fit and its residual.
+    fit and its residual; ``viscosity.png``, where the viscosity is learned as a field, that field and its standard
+    deviation.
     """
 
     def __init__(self) -> None:
@@ -65,6 +66,9 @@ class InversionReport(Callback):
         figure_of_inversion(pl_module, trainer.datamodule).savefig(folder / "inversion.png", dpi=110)
         Console().print(f"result:     {folder / 'inversion.json'}", soft_wrap=True, highlight=False)
         Console().print(f"figure:     {folder / 'inversion.png'}", soft_wrap=True, highlight=False)
+        if _has_field(result):
+            figure_of_viscosity_field(pl_module).savefig(folder / "viscosity.png", dpi=110)
+            Console().print(f"figure:     {folder / 'viscosity.png'}", soft_wrap=True, highlight=False)
 
 
 def figure_of_inversion(inversion: Inversion, datamodule: BurgersDataModule) -> Figure:
@@ -82,6 +86,27 @@ def figure_of_inversion(inversion: Inversion, datamodule: BurgersDataModule) -> 
     batch = in_float64(next(iter(datamodule.solve_dataloader())))
     result = inversion.result
     return inversion_figure(*_fit(inversion, batch), inversion.history, _intervals(result), _truth(result))
+
+
+def figure_of_viscosity_field(inversion: Inversion) -> Figure:
+    """Draw the viscosity that an inversion found as a field, and how sure it is; see `viscosity_field_figure`.
+
+    Args:
+        inversion: After a fit.
+
+    Raises:
+        ValueError: If it has not been fitted, or has learned no such field.
+    """
+    if inversion.result is None or not _has_field(inversion.result):
+        raise ValueError("this inversion has found no viscosity that varies in space; learn a ViscosityField")
+    assert inversion.objective is not None
+    estimate = inversion.result.estimates["viscosity"]
+    value, std = (part[0].detach().numpy() for part in (estimate.value, estimate.std))
+    return viscosity_field_figure(inversion.objective.problem.domain.centres(), value, std)
+
+
+def _has_field(result: InversionResult) -> bool:
+    return "viscosity" in result.estimates and result.estimates["viscosity"].value.ndim > 1
 
 
 def _print_table(result: InversionResult) -> None:
