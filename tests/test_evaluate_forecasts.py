@@ -83,6 +83,8 @@ def test_the_answer_names_the_fastest_solver_as_accurate_and_the_most_accurate_a
     assert (verdict.as_accurate, verdict.as_fast) == (solvers[0], solvers[3])
     assert "it is 8 times faster than a solver" in str(verdict)
     assert "has a 10 times larger error" in str(verdict)
+    (verdict,) = verdicts([net, solver(0.0, 0.001)])
+    assert "has a inf times smaller error" in str(verdict)
     (verdict,) = verdicts([net, solver(math.nan, 0.001)])
     assert str(verdict).endswith("no solver tried is as accurate; no solver tried is as fast")
     (verdict,) = verdicts([Timed("net", False, (64,), 1, math.inf, 0.01, 0.01), *solvers])

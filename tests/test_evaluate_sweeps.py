@@ -9,6 +9,7 @@ import pytest
 from burgerslab.data import BurgersDataModule, FieldSpec, Simulation, Store, StoreLayout, generate
 from burgerslab.data.solvers import StepSolver
 from burgerslab.evaluation import EvaluationData, Run, Sweep, evaluate
+from burgerslab.evaluation.accuracy_and_time import solver_candidates
 from burgerslab.evaluation.evaluation_files import summarise, write_evaluation
 from burgerslab.evaluation.sweeps import _refined, recorded_simulation, sweep_sets
 from burgerslab.evaluation.trajectory_sets import TrajectorySet
@@ -118,6 +119,9 @@ def test_networks_that_read_the_viscosity_meet_new_flows_with_curl(tmp_path, dim
     for by_run in summaries.values():
         assert by_run["FiniteDifference"]["nrmse"].mean < 0.02
     assert "the data were made by FiniteDifference on this very grid" in "".join(found.notes)
+    cells = {it.coarsening for it in solver_candidates([FiniteDifference()], found.sets[0], compile=True)}
+    assert cells == set()  # 8 cells cannot be fewer
+    assert {it.coarsening for it in solver_candidates([FiniteDifference()], found.sets[1], compile=True)} == {1}
     write_evaluation(found, tmp_path, summaries)
     document = json.loads((tmp_path / "evaluation.json").read_text())
     assert document["refused"] == [refusal]

@@ -111,9 +111,9 @@ class Verdict:
         if self.as_fast is None:
             fast = "no solver tried is as fast"
         else:
-            better = self.as_fast.nrmse < model.nrmse
-            relation = "smaller" if better else "larger"
-            ratio = model.nrmse / self.as_fast.nrmse if better else self.as_fast.nrmse / model.nrmse
+            low, high = sorted((model.nrmse, self.as_fast.nrmse))
+            relation = "smaller" if self.as_fast.nrmse < model.nrmse else "larger"
+            ratio = high / low if low > 0 else math.inf
             fast = f"in its time {self.as_fast} has a {_times(ratio)} {relation} error"
         return f"{own}; {accurate}; {fast}"
 
@@ -156,11 +156,12 @@ def solver_candidates(
     """Every scheme on every grid, with the fewest stable steps and with as many as are accurate in time.
 
     Left out is what the tables of errors have already: the accurate steps on the grid of the data, unless compiled.
+    Left out on that grid is also the scheme that made the data there: its error would be no measure of its accuracy.
     """
     facts = trajectories.facts()
     candidates = []
     for scheme in schemes:
-        for factor in coarsenings(facts.domain):
+        for factor in coarsenings(facts.domain)[trajectories.were_made_by(scheme) :]:
             accurate = SchemeForecast(scheme, factor, ACCURATE, 1.0, compile)
             fewest = SchemeForecast(scheme, factor, STABLE, None, compile)
             if factor > 1 or compile:

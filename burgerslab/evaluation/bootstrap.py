@@ -11,6 +11,7 @@ from scipy import stats
 LEVEL = 0.95
 FEWEST_TRAJECTORIES = 5
 _NUM_RESAMPLES = 4999
+_NUM_AT_ONCE = 2**22  # resampled values in memory: 32 MiB
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ def mean_intervals(
         ends[:] = math.nan
     elif varied.any():
         expanded = _expanded(level, num_trajectories)
-        with warnings.catch_warnings():
-            # Where resampled means are nearly all the same, BCa is undefined and the ends are nan; see below.
+        # Where means are nearly all the same, BCa divides by zero and the ends are nan; see below.
+        with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
             warnings.simplefilter("ignore", stats.DegenerateDataWarning)
             found = stats.bootstrap(
                 (values[varied],),
@@ -69,6 +70,7 @@ def mean_intervals(
                 axis=-1,
                 vectorized=True,
                 n_resamples=num_resamples,
+                batch=max(1, _NUM_AT_ONCE // values[varied].size),
                 confidence_level=expanded,
                 method="BCa",
                 rng=np.random.default_rng(seed),

@@ -109,7 +109,8 @@ def evaluate(
     if timing is not None and schemes and test.dynamic_fields == ("velocity",):
         say("times of models and solvers")
         nrmse = {errors.run: mean_nrmse(errors) for errors in found.errors if errors.trajectories == test.name}
-        measured = {it: nrmse[it.name] for it in [*able, *solvers] if it.name in nrmse}
+        fair = [it for it in solvers if not test.were_made_by(it.scheme)]
+        measured = {it: nrmse[it.name] for it in [*able, *fair] if it.name in nrmse}
         found.timed.extend(time_against_solvers(measured, schemes, test, timing))
         found.verdicts.extend(verdicts(found.timed))
         if was_busy(found.timed):
@@ -155,13 +156,9 @@ def _doubts(test: TrajectorySet, schemes: Sequence[Scheme]) -> list[str]:
             f"{number} {'trajectory is' if number == 1 else 'trajectories are'} too few for an interval: from "
             f"{FEWEST_TRAJECTORIES} on it begins to mean something, from 20 on it holds what it says"
         )
-    settings = test.store.settings
-    made_by = settings.get("scheme", {}).get("class_path", "").rpartition(".")[2]
-    if settings.get("source") == "simulation" and settings.get("refine") == 1:
-        for scheme in schemes:
-            if type(scheme).__name__ == made_by:
-                doubts.append(
-                    f"the data were made by {scheme_name(scheme)} on this very grid: what they miss of the equation, "
-                    "it misses too, and its error is no measure of it; exact data (ColeHopf) tell more"
-                )
-    return doubts
+    return doubts + [
+        f"the data were made by {scheme_name(scheme)} on this very grid: what they miss of the equation, it misses "
+        "too, and its error is no measure of it; on this grid it is not timed either. Exact data (ColeHopf) tell more"
+        for scheme in schemes
+        if test.were_made_by(scheme)
+    ]

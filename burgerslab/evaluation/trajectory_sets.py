@@ -8,6 +8,7 @@ import numpy as np
 
 from burgerslab.data import HybridDataset, Store
 from burgerslab.evaluation.forecasts import Batch, Facts
+from burgerslab.physics import Scheme
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class TrajectorySet:
         """What forecasts may know of them."""
         speed, viscosity = self._scales
         return Facts(self._dataset(static_fields).description, speed, viscosity)
+
+    def were_made_by(self, scheme: Scheme) -> bool:
+        """Whether a scheme made them on their own grid, so that its error says nothing about the equation."""
+        settings = self.store.settings
+        if settings.get("source") != "simulation" or settings.get("refine") != 1:
+            return False
+        return settings["scheme"]["class_path"].rpartition(".")[2] == type(scheme).__name__
 
     @cached_property
     def _scales(self) -> tuple[tuple[float, ...], float]:
