@@ -1,5 +1,6 @@
 """Every command and snippet in the README runs as written, and every name in it leads somewhere."""
 
+import json
 import re
 import sys
 
@@ -110,6 +111,17 @@ def test_every_command_and_name_in_the_text_exists(section) -> None:
         check_command(code) if is_command(code) else check_name(code)
     for link in links(section.prose):
         assert "://" in link or (ROOT / link).exists(), f"there is no {link}"
+
+
+def test_claims_of_notebooks_are_those_that_they_make() -> None:
+    rows = re.findall(
+        r"^\| \[\d\]\((notebooks/.*\.ipynb)\).*\| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert sorted(ROOT / path for path, _ in rows) == sorted((ROOT / "notebooks").glob("*.ipynb"))
+    for path, claim in rows:
+        made = "".join(json.loads((ROOT / path).read_text())["cells"][0]["source"])
+        assert "**Claim.**" in made
+        assert not [number for number in re.findall(r"\d[\d.e-]*", claim) if number.rstrip(".") not in made], path
 
 
 @pytest.mark.parametrize(
