@@ -95,6 +95,11 @@ def shared_step(scheme: Scheme, domain: Domain, step_size: float, compile: bool)
     return _shared_step(scheme, domain, step_size, compile)
 
 
+def forget_shared_steps() -> None:
+    """Record anew what rollouts made from now on need, as the first one of a process does."""
+    _shared_step.cache_clear()
+
+
 @lru_cache(maxsize=_MOST_SHARED)
 def _shared_step(scheme: Scheme, domain: Domain, step_size: float, compile: bool) -> SolverStep:
     return SolverStep(scheme, domain, step_size, compile)
