@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": "write a checkpoint's rollouts of the test trajectories to a store",
     "evaluate": "compare finished runs with each other, with numerical schemes and under changed conditions",
     "compare": "run a hybrid beside its surrogate and its inversion alone, at the same cost, over seeds",
+    "report": "write one HTML file on runs: settings, data, rollouts with a slider, errors, estimates",
     "generate": "simulate the store of a config and verify it; make damaged parts again",
     "import": "copy a file of PDEBench, numpy, MATLAB or The Well into a store",
     "inspect": "print what is in a store and verify every chunk; with --physics, check the viscosity",
@@ -79,6 +80,10 @@ def _run(command: str, options: list[str]) -> int:
         from burgerslab.cli.evaluate import run_evaluate
 
         return run_evaluate(options)
+    if command == "report":
+        from burgerslab.cli.report import run_report
+
+        return run_report(options)
     if command == "import":
         from burgerslab.cli.imports import run_import
 

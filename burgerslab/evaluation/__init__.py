@@ -2,8 +2,16 @@
 
 from typing import TYPE_CHECKING, Any
 
+from burgerslab.evaluation.animation import rollout_animation as rollout_animation
+from burgerslab.evaluation.animation import write_animation as write_animation
+from burgerslab.evaluation.derived_fields import Quantity as Quantity
+from burgerslab.evaluation.derived_fields import divergence as divergence
+from burgerslab.evaluation.derived_fields import velocity_scale as velocity_scale
+from burgerslab.evaluation.derived_fields import vorticity as vorticity
 from burgerslab.evaluation.energy_plots import energy_figure as energy_figure
 from burgerslab.evaluation.energy_plots import spectrum_figure as spectrum_figure
+from burgerslab.evaluation.history_plots import estimate_figure as estimate_figure
+from burgerslab.evaluation.history_plots import history_figure as history_figure
 from burgerslab.evaluation.hybrid_plots import hybrid_figure as hybrid_figure
 from burgerslab.evaluation.inversion_plots import inversion_figure as inversion_figure
 from burgerslab.evaluation.inversion_plots import viscosity_field_figure as viscosity_field_figure
@@ -15,6 +23,9 @@ from burgerslab.evaluation.plots import error_growth_figure as error_growth_figu
 from burgerslab.evaluation.plots import rollout_figure as rollout_figure
 from burgerslab.evaluation.plots import summary_figure as summary_figure
 from burgerslab.evaluation.prediction_writer import PredictionWriter as PredictionWriter
+from burgerslab.evaluation.quantity_plots import flow_figure as flow_figure
+from burgerslab.evaluation.quantity_plots import quantity_figure as quantity_figure
+from burgerslab.evaluation.quantity_plots import sections_figure as sections_figure
 from burgerslab.evaluation.test_report import TestReport as TestReport
 
 if TYPE_CHECKING:

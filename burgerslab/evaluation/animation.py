@@ -69,6 +69,10 @@ def rollout_animation(
         parts = (fields.true[..., layer], fields.predicted[..., layer], times)
         fields = Comparison(*parts, fields.symbol, name, reference, fields.unit, fields.signed)
     figure, show = _lines(fields, extent[0]) if len(extent) == 1 else _maps(fields, extent)
+    show(0)
+    # Laid out once: panels must stand still, and a layout takes longer than a frame.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     return FuncAnimation(figure, show, frames=len(times), init_func=partial(show, 0))
 
 

@@ -28,6 +28,7 @@ from burgerslab.evaluation.field_panels import (
     rollout_height,
 )
 from burgerslab.evaluation.line_styles import LINE_COLOURS
+from burgerslab.evaluation.number_text import certain_digits
 from burgerslab.evaluation.plots import drawable, rollout_figure
 
 # Another map than that of the fields, for a standard deviation is none.
@@ -250,9 +251,6 @@ def _in_words(estimate: float, interval: tuple[float, float] | None) -> str:
     if interval is None:
         return f"{estimate:.5g}"
     low, high = interval
-    digits = 5
-    if 0 < high - low < math.inf and math.isfinite(estimate):
-        largest = max(abs(estimate), abs(low), abs(high))
-        digits = math.floor(math.log10(largest)) - math.floor(math.log10(high - low)) + 2
-    text, *ends = (f"{value:#.{min(max(digits, 2), 10)}g}" for value in (estimate, low, high))
+    digits = certain_digits(estimate, low, high)
+    text, *ends = (f"{value:#.{digits}g}" for value in (estimate, low, high))
     return f"{text}  (95 %: {ends[0]} to {ends[1]})"

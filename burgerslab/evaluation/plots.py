@@ -17,7 +17,7 @@ from matplotlib.figure import Figure, FigureBase
 from numpy import ndarray
 
 from burgerslab.evaluation.field_panels import LABEL_SIZE, Comparison, draw_snapshots, draw_space_time, rollout_height
-from burgerslab.evaluation.line_styles import LINE_COLOURS, line_styles
+from burgerslab.evaluation.line_styles import LINE_COLOURS, SEE_THROUGH, line_styles
 
 
 def rollout_figure(
@@ -124,7 +124,7 @@ def error_growth_figure(
     ax.grid(alpha=0.3)
     several = any(len(values) > 1 for values in curves.values())
     title = "median, 10-90 % of trajectories" if several else None
-    ax.legend(fontsize=LABEL_SIZE, title=title, title_fontsize=LABEL_SIZE - 1, frameon=False)
+    ax.legend(fontsize=LABEL_SIZE, title=title, title_fontsize=LABEL_SIZE - 1, **SEE_THROUGH)
     return ax.figure
 
 
