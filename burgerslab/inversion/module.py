@@ -54,7 +54,8 @@ class Inversion(Solvable):
         noise_std: Standard deviation of the noise of the data, units L/T, for priors to be weighed against; intervals
             take it from the residuals instead.
         interaction_weight: Weight of the mean square error of generated windows beside that of observed ones;
-            ``balanced`` makes both terms equal where a fit begins.
+            ``balanced`` makes both terms equal where a fit begins, ``calibrated`` gives no more than that, and no
+            more than they agree with the observed ones on the coefficients (`calibration.calibrate`).
         num_starts: Solves, the first from the initial guesses, others from drawn ones; the best that converges is
             the result. The Trainer sees the first whose rollout does not diverge.
         start_spread: Positive parameters are drawn between their guess / start_spread and guess · start_spread.
@@ -79,7 +80,7 @@ class Inversion(Solvable):
         refine: int = 1,
         solver: LBFGSB = LBFGSB(),  # noqa: B008 - frozen
         noise_std: float | None = None,
-        interaction_weight: float | Literal["balanced"] = 1.0,
+        interaction_weight: float | Literal["balanced", "calibrated"] = 1.0,
         num_starts: int = 1,
         start_spread: float = 10.0,
         profile: bool = False,
@@ -120,12 +121,12 @@ class Inversion(Solvable):
         self.description = description_of(getattr(self.trainer, "datamodule", None), self.description)
 
     @property
-    def interaction_weight(self) -> float | Literal["balanced"]:
+    def interaction_weight(self) -> float | Literal["balanced", "calibrated"]:
         """Weight of generated windows beside observed ones, from the next fit on."""
         return self.posing.interaction_weight
 
     @interaction_weight.setter
-    def interaction_weight(self, weight: float | Literal["balanced"]) -> None:
+    def interaction_weight(self, weight: float | Literal["balanced", "calibrated"]) -> None:
         self.posing = replace(self.posing, interaction_weight=weight)
 
     def on_solve_begin(self, chunks: Chunks, total: Total, gather: Gather) -> None:

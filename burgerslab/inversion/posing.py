@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.data import BurgersDataModule, DataDescription
+from burgerslab.inversion.calibration import calibrate
 from burgerslab.inversion.chunks import Batch
 from burgerslab.inversion.facts import survey
 from burgerslab.inversion.l_curve import asks_for_l_curve
@@ -41,7 +42,7 @@ class Posing:
     substeps: int | None
     refine: int
     noise_std: float | None
-    interaction_weight: float | Literal["balanced"]
+    interaction_weight: float | Literal["balanced", "calibrated"]
 
     def __post_init__(self) -> None:
         if not self.learnables:
@@ -58,7 +59,7 @@ class Posing:
             raise ValueError(f"model.refine must be at least 1, got {self.refine}")
         if self.noise_std is not None and not self.noise_std > 0:
             raise ValueError(f"model.noise_std must be positive, got {self.noise_std}")
-        if self.interaction_weight != "balanced" and not self.interaction_weight >= 0:
+        if not isinstance(self.interaction_weight, str) and not self.interaction_weight >= 0:
             raise ValueError(f"model.interaction_weight must not be negative, got {self.interaction_weight}")
         asks_for_l_curve(self.learnables)
 
@@ -74,22 +75,25 @@ class Posing:
         return any(learnable.name == "initial_state" for learnable in self.learnables)
 
     def objective(self, problem: Problem) -> Objective:
-        """The misfit of some windows; where weights are balanced, they still have to be, and are 1."""
+        """The misfit of some windows; where weights are to be balanced or calibrated, they still are 1."""
         rollout = suitable_rollout(problem, self.learnables, self.scheme, self.substeps, self.refine)
-        weight = 1.0 if self.interaction_weight == "balanced" else self.interaction_weight
+        weight = 1.0 if isinstance(self.interaction_weight, str) else self.interaction_weight
         return Objective(problem, self.learnables, rollout, weight, self.noise_std)
 
     def scaled(
         self, objective: Objective, chunks: Iterable[Batch], total: Total, origin: Float[Tensor, " P"]
     ) -> ScaledObjective:
-        """An objective in variables that are round about some free numbers, its weights balanced there if asked for.
+        """An objective in variables that are round about some free numbers, its weights found there if asked for.
 
         Raises:
             DivergedError: If the rollout from there is not finite.
         """
+        curvature = None
         if self.interaction_weight == "balanced":
             objective.balance(origin, chunks, total)
-        return ScaledObjective(objective, origin, chunks, total)
+        elif self.interaction_weight == "calibrated":
+            curvature = calibrate(objective, origin, chunks, total)
+        return ScaledObjective(objective, origin, chunks, total, curvature)
 
     def facts(self) -> dict[str, Plain]:
         """What a solve must share with another to go on from it."""

@@ -1,0 +1,136 @@
+"""The weight of generated windows that their disagreement with the data allows."""
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from burgerslab.inversion.diverged_together import raise_together
+from burgerslab.inversion.gauss_newton import ArrowMatrix
+from burgerslab.inversion.objective import Batch, Objective
+from burgerslab.inversion.scaled import summed
+from burgerslab.inversion.sensitivity import sensitivities
+from burgerslab.inversion.solvable import Total
+from burgerslab.physics import DivergedError
+
+# Of the largest curvature: what windows do not tell counts as told this little.
+_SMALLEST = 1e-12
+_NUM_HALVINGS = 60
+
+
+def calibrate(
+    objective: Objective, flat: Float[Tensor, " P"], batches: Iterable[Batch], total: Total
+) -> ArrowMatrix | None:
+    """Set the weight of generated windows so that they claim no more than they agree with the observed ones.
+
+    The P numbers that all trajectories share are told by two sources: by the data, with the covariance V that their
+    noise leaves, and by the generated windows, with (w n H / σ²)⁻¹, where H is their curvature, n the number of
+    observed values and σ² the variance of the data's residuals. Errors of a surrogate are alike in all its windows,
+    so that the claim must come from what it is off, not from how many windows there are: if both covariances are
+    right, the difference c of what the two sources alone would find obeys E[cᵀ (V + (w n H / σ²)⁻¹)⁻¹ c] = P. w is
+    the largest weight with at most that, and at most that of `Objective.balance`. With one number, the variance of
+    the generated windows is c² - V: windows that are far off hardly pull, and none move the result by more than its
+    own standard deviation. Paule and Mandel, J. Res. NBS 87 (1982) 377, find the variance between laboratories so.
+
+    Both minima are those of Gauss-Newton's parabolas.
+
+    Args:
+        objective: Gets the weight.
+        flat: Free numbers about which it is expanded.
+        batches: The chunks of this process.
+        total: Adds a tensor up over the processes.
+
+    Returns:
+        The curvature of the misfit with that weight, as `gauss_newton` finds it; None if nothing was generated.
+
+    Raises:
+        DivergedError: If the rollout from there is not finite.
+    """
+    objective.interaction_weight = 1.0
+    if not objective.problem.num_generated:
+        return None
+    matrices, error = (), None
+    try:
+        matrices = _with_residuals(objective, flat, batches)
+    except DivergedError as diverged:
+        error = diverged
+    raise_together(error, total)
+    observed, generated = (summed(matrix, total) for matrix in matrices)
+    num_shared = objective.num_shared
+    sizes = [float(matrix.shared[-1, -1]) for matrix in (observed, generated)]
+    weight = sizes[0] / sizes[1] if sizes[1] > 0 else 1.0
+    if num_shared:
+        num_values = objective.problem.num_observed / objective.problem.overlap
+        weight = largest_weight(_reduced(observed), _reduced(generated), num_values - objective.num_free, weight)
+    objective.interaction_weight = weight
+    both = observed + generated.scaled(weight)
+    return ArrowMatrix(both.shared[:num_shared, :num_shared], both.coupling[:, :num_shared], both.own)
+
+
+def largest_weight(
+    observed: Float[Tensor, "Q Q"], generated: Float[Tensor, "Q Q"], freedom: float, most: float
+) -> float:
+    """The largest weight at which two parabolas of P numbers do not contradict each other.
+
+    Args:
+        observed: Curvature of a mean square over the observed values, ``(P, P)``, half its gradient, in the last row
+            and column, and in the corner its size.
+        generated: The same over the generated values.
+        freedom: Number of the observed values, less those that were fitted to them.
+        most: What the weight may not exceed.
+    """
+    values, vectors = torch.linalg.eigh(observed[:-1, :-1])
+    values = values.clamp_min(max(_SMALLEST * float(values[-1]), 1e-300))
+    # In the coordinates z the curvature of the observed values is 1.
+    to_z = (vectors * values.rsqrt()).mT
+    levels, turn = torch.linalg.eigh(to_z @ generated[:-1, :-1] @ to_z.mT)
+    levels = levels.clamp_min(_SMALLEST)
+    of_observed = turn.mT @ to_z @ observed[:-1, -1]
+    of_generated = turn.mT @ to_z @ generated[:-1, -1] / levels
+    variance = (observed[-1, -1] - of_observed.square().sum()).clamp_min(1e-300) / max(1.0, freedom)
+    squares = (of_generated - of_observed).square() / variance
+
+    def contradiction(weight: float) -> float:
+        return float((squares * weight * levels / (1 + weight * levels)).sum())
+
+    if contradiction(most) <= len(levels):
+        return most
+    low, high = 0.0, most
+    for _ in range(_NUM_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if contradiction(middle) <= len(levels) else (low, middle)
+    return low
+
+
+def _reduced(matrix: ArrowMatrix) -> Float[Tensor, "Q Q"]:
+    """What is left of a parabola when the numbers of each trajectory are at their best."""
+    scale = (
+        matrix.own.diagonal(dim1=1, dim2=2).amax(dim=1, keepdim=True) if matrix.own.shape[1] else matrix.own.sum(2)
+    )
+    floors = torch.where(scale > 0, _SMALLEST * scale, 1.0).expand(matrix.own.shape[:2])
+    return ArrowMatrix(matrix.shared, matrix.coupling, matrix.own + torch.diag_embed(floors)).schur()
+
+
+@torch.no_grad()
+def _with_residuals(
+    objective: Objective, flat: Float[Tensor, " P"], batches: Iterable[Batch]
+) -> tuple[ArrowMatrix, ArrowMatrix]:
+    """Σ w ∂r ∂rᵀ over observed windows and over generated ones, the residual itself being the last shared ∂r."""
+    free = objective.unflatten(flat)
+    rows, shared, own = objective.num_rows, objective.num_shared + 1, objective.num_own
+    sizes = (shared, shared), (rows, shared, own), (rows, own, own)
+    matrices = tuple(ArrowMatrix(*(torch.zeros(size, dtype=torch.float64) for size in sizes)) for _ in range(2))
+    for batch in batches:
+        selected = objective.select(free, batch)
+        residual = objective.residual(selected, batch).flatten(1)[None]
+        slopes = {name: it.flatten(2) for name, it in sensitivities(objective, selected, batch).items()}
+        of_shared = torch.cat([*(slopes[name] for name in objective.shared), residual])
+        of_own = torch.cat([residual[:0], *(slopes[name] for name in objective.own)])
+        numbers = torch.tensor(objective.problem.rows(batch["trajectory"].tolist()))
+        for matrix, counts in zip(matrices, (batch["observed"], ~batch["observed"]), strict=True):
+            weights = objective.weights(batch) * counts
+            matrix.shared.add_(torch.einsum("pbn,qbn,b->pq", of_shared, of_shared, weights).cpu())
+            matrix.coupling.index_add_(0, numbers, torch.einsum("pbn,qbn,b->bpq", of_shared, of_own, weights).cpu())
+            matrix.own.index_add_(0, numbers, torch.einsum("pbn,qbn,b->bpq", of_own, of_own, weights).cpu())
+    return matrices
