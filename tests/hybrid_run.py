@@ -13,10 +13,10 @@ from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
 from torch.nn.utils import parameters_to_vector
 
 from burgerslab.data import BurgersDataModule, Simulation, generate
-from burgerslab.hybrid import Exchange, Hybrid
+from burgerslab.hybrid import Exchange, Hybrid, exchange
 from burgerslab.inversion import Inversion, Viscosity
 from burgerslab.physics import ColeHopf, ConstantViscosity, Domain, RandomFourier
-from burgerslab.surrogate import Surrogate, UNet
+from burgerslab.surrogate import Curriculum, Surrogate, UNet
 
 QUIET = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
 
@@ -36,9 +36,9 @@ def make_store(path: Path) -> Path:
     return path
 
 
-def data(store: Path, **options: Any) -> BurgersDataModule:
+def data(store: Path, kind: type[BurgersDataModule] = BurgersDataModule, **options: Any) -> BurgersDataModule:
     parts = {"train_sim_indices": [0, 1, 2], "val_sim_indices": [3], "test_sim_indices": [4, 5]}
-    return BurgersDataModule(str(store), **{"num_predict_steps": 2, "batch_size": 8, **parts, **options})
+    return kind(str(store), **{"num_predict_steps": 2, "batch_size": 8, **parts, **options})
 
 
 class Dropping(torch.nn.Module):
@@ -52,7 +52,9 @@ class Dropping(torch.nn.Module):
         return self.network(self.dropout(inputs))
 
 
-def surrogate(datamodule: BurgersDataModule, num_epochs: int, dropout: bool = False) -> Surrogate:
+def surrogate(
+    datamodule: BurgersDataModule, num_epochs: int, dropout: bool = False, curriculum: Curriculum | None = None
+) -> Surrogate:
     """Adam, a cosine over all epochs, noise on the inputs."""
     torch.manual_seed(1)
     network = UNet(datamodule.in_channels, datamodule.out_channels, datamodule.dimension, filters=4, levels=1)
@@ -60,20 +62,30 @@ def surrogate(datamodule: BurgersDataModule, num_epochs: int, dropout: bool = Fa
     def cosine(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
         return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=num_epochs)
 
-    return Surrogate(Dropping(network) if dropout else network, lr_scheduler=cosine, input_noise=0.01)
+    return Surrogate(
+        Dropping(network) if dropout else network,
+        lr_scheduler=cosine,
+        input_noise=0.01,
+        curriculum=curriculum,
+    )
 
 
 @dataclass
 class Stop:
-    """What happens in the middle of a phase of cycle 2: the process is killed, or a user presses Ctrl-C."""
+    """What happens in the middle of a phase of cycle 2: a signal.
+
+    Args:
+        phase: ``surrogate``, ``physical``, or ``generating``: while the physics makes the surrogate's windows.
+        number: Of the signal.
+    """
 
     phase: str
-    by_kill: bool
+    number: int
 
     def __call__(self) -> None:
-        if self.by_kill:
-            os.kill(os.getpid(), signal.SIGKILL)
-        raise KeyboardInterrupt
+        if self.number == signal.SIGINT:  # which the process that runs the tests may have made something of
+            raise KeyboardInterrupt
+        os.kill(os.getpid(), self.number)
 
 
 class StopInSurrogate(Callback):
@@ -88,10 +100,10 @@ class StopInSurrogate(Callback):
 
 
 class StoppedInversion(Inversion):
-    """After the second iteration of its second fit."""
+    """After the second iteration of its second fit, or in the second batch of rollouts that follow it."""
 
     stop: Stop | None = None
-    num_fits = 0
+    num_fits = num_rollouts = 0
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -99,8 +111,15 @@ class StoppedInversion(Inversion):
 
     def on_train_batch_end(self, outputs, batch, batch_idx) -> None:
         super().on_train_batch_end(outputs, batch, batch_idx)
-        if self.stop is not None and self.num_fits == 2 and len(self.history) == 2:
+        if self.stop is not None and self.stop.phase == "physical" and self.num_fits == 2 and len(self.history) == 2:
             self.stop()
+
+    def rollout(self, *args, **kwargs) -> torch.Tensor:
+        if self.stop is not None and self.stop.phase == "generating" and self.num_fits == 2:
+            self.num_rollouts += 1
+            if self.num_rollouts == 2:
+                self.stop()
+        return super().rollout(*args, **kwargs)
 
 
 def run(
@@ -112,6 +131,7 @@ def run(
     **options: Any,
 ) -> tuple[torch.Tensor, Hybrid]:
     """Three cycles after a warm-up of one epoch, with averaged weights: the weights at the end, and the callback."""
+    exchange._BATCH_SIZE = 8  # so that generated stores have several blocks
     datamodule = data(store)
     model = surrogate(datamodule, 7)
     inversion = StoppedInversion([Viscosity(0.06)])
@@ -125,9 +145,8 @@ def run(
         **options,
     )
     callbacks = [hybrid, EMAWeightAveraging(decay=0.9)]
-    if stop is not None and stop.phase == "physical":
-        inversion.stop = stop
-    elif stop is not None:
+    inversion.stop = stop
+    if stop is not None and stop.phase == "surrogate":
         callbacks.append(StopInSurrogate(stop))
     trainer = pl.Trainer(accelerator="cpu", default_root_dir=folder, callbacks=callbacks, **QUIET)
     hybrid.fit(trainer, model, datamodule, ckpt_path=ckpt_path)
@@ -149,6 +168,6 @@ if __name__ == "__main__":
         Path(sys.argv[1]),
         Path(sys.argv[2]),
         sys.argv[3],
-        Stop(sys.argv[4], by_kill=True),
-        exchange=Exchange(alpha=0.5),
+        Stop(sys.argv[4], signal.SIGKILL),
+        exchange=Exchange(alpha=float(sys.argv[5]), memory_budget_gib=float(sys.argv[6])),
     )

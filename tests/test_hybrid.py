@@ -1,14 +1,17 @@
 """The Hybrid callback: fits that go on as one, and windows that arrive."""
 
+import csv
+
 import lightning.pytorch as pl
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger
 from torch.nn.utils import parameters_to_vector
 
 from burgerslab.hybrid import Exchange, Hybrid
 from burgerslab.inversion import Inversion, Viscosity
-from burgerslab.surrogate import Surrogate
+from burgerslab.surrogate import Curriculum, Surrogate
 from tests.hybrid_run import QUIET, data, make_store, surrogate
 
 
@@ -31,23 +34,54 @@ def hybrid_run(
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* does not have many workers")
 @pytest.mark.parametrize(
-    ("averaged", "dropout", "num_workers"), [(False, False, 0), (True, False, 0), (True, True, 2)]
+    ("averaged", "dropout", "num_workers", "more"),
+    [
+        (False, False, 0, {"precision": "bf16-mixed"}),
+        (True, False, 0, {"accumulate_grad_batches": 2, "reload_dataloaders_every_n_epochs": 1}),
+        (True, True, 2, {}),
+    ],
 )
-def test_the_fits_of_all_cycles_are_one_fit(store, tmp_path, averaged, dropout, num_workers) -> None:
-    def averaging() -> list[Callback]:
-        return [EMAWeightAveraging(decay=0.9)] if averaged else []
+def test_the_fits_of_all_cycles_are_one_fit(store, tmp_path, averaged, dropout, num_workers, more) -> None:
+    def callbacks() -> list[Callback]:
+        averaging = [EMAWeightAveraging(decay=0.9)] if averaged else []
+        return [
+            *averaging,
+            EarlyStopping("val/nrmse", patience=9),
+            ModelCheckpoint(monitor="val/nrmse", save_top_k=2),
+        ]
 
+    def rows(folder) -> list[dict[str, str]]:
+        with (folder / "metrics.csv").open() as file:
+            return [row for row in csv.DictReader(file) if row["train/loss"] or row["val/nrmse"]]
+
+    def states(trainer: pl.Trainer) -> list:
+        stopping, checkpoints = trainer.early_stopping_callback, trainer.checkpoint_callback
+        best = sorted(float(score) for score in checkpoints.best_k_models.values())
+        return [stopping.wait_count, float(stopping.best_score), float(checkpoints.best_model_score), best]
+
+    options = {**QUIET, "enable_checkpointing": True, "accelerator": "cpu", "log_every_n_steps": 1, **more}
     datamodule = data(store, num_workers=num_workers)
-    one = surrogate(datamodule, 6, dropout)
-    trainer = pl.Trainer(
-        accelerator="cpu", max_epochs=6, default_root_dir=tmp_path / "one", callbacks=averaging(), **QUIET
-    )
+    growing = Curriculum(start=1, epochs_per_step=2)
+    one = surrogate(datamodule, 6, dropout, growing)
+    logger = CSVLogger(tmp_path, name="one", version="")
+    trainer = pl.Trainer(**{**options, "max_epochs": 6, "callbacks": callbacks(), "logger": logger})
     trainer.fit(one, datamodule=datamodule)
     hybrid = Hybrid(
         Inversion([Viscosity(0.05)]), num_cycles=2, epochs_per_cycle=2, warmup_epochs=2, exchange=Exchange(alpha=0)
     )
-    many = hybrid_run(store, tmp_path / "many", hybrid, averaging(), 6, dropout, num_workers=num_workers)
+    logger = CSVLogger(tmp_path, name="many", version="")
+    hybrid_trainer = pl.Trainer(**{**options, "callbacks": [hybrid, *callbacks()], "logger": logger})
+    datamodule = data(store, num_workers=num_workers)
+    many = surrogate(datamodule, 6, dropout, growing)
+    hybrid.fit(hybrid_trainer, many, datamodule)
     assert torch.equal(parameters_to_vector(one.parameters()), parameters_to_vector(many.parameters()))
+    assert hybrid_trainer.global_step == trainer.global_step
+    assert states(hybrid_trainer) == states(trainer)
+    logged = ("step", "epoch", "train/loss", "train/num_steps", "val/nrmse")
+    one_rows, many_rows = ([[row[name] for name in logged] for row in rows(tmp_path / it)] for it in ("one", "many"))
+    assert one_rows == many_rows
+    assert len(one_rows) == 6 * (3 + 1)
+    assert [row[3] for row in one_rows if row[3]] == ["1.0"] * 2 * 3 + ["2.0"] * 4 * 3  # the curriculum goes on
 
 
 def test_without_the_callback_many_fits_are_not_one(store, tmp_path) -> None:

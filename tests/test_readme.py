@@ -63,6 +63,9 @@ def finds_the_viscosity(names: dict) -> None:
     assert abs(names["viscosity"]["estimate"] / 0.03 - 1) < 0.1
     low, high = names["viscosity"]["ci95"]
     assert low < names["viscosity"]["estimate"] < high
+    trainer = names["trainer"]  # whose optimizer has lived through all fits
+    (adam_steps,) = {int(state["step"]) for state in trainer.optimizers[0].state.values()}
+    assert adam_steps == trainer.global_step > 0
 
 
 def keeps_what_was(names: dict) -> None:

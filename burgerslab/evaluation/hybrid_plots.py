@@ -86,4 +86,7 @@ def _draw_coefficient(
     ax.vlines(numbers, ends[:, 0], ends[:, 1], color=LINE_COLOURS[0], alpha=0.5, linewidth=3)
     if truth is not None:
         ax.axhline(truth, color="0.15", linestyle="--", linewidth=1, label="truth")
-    ax.legend(fontsize=LABEL_SIZE, frameon=False)
+    # Above the axes: intervals may leave no room inside.
+    ax.legend(
+        fontsize=LABEL_SIZE, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.0
+    )

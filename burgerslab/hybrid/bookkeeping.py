@@ -35,7 +35,8 @@ class CycleRecord:
         surrogate_val_nrmse: Rollout error on validation trajectories; None without any.
         physical_val_nrmse: The same of the inversion.
         num_evaluations: Evaluations of the inversion's objective in this cycle.
-        parameters: Estimate, standard deviation and 95 % interval of each coefficient that is a number.
+        parameters: Estimate, standard deviation and 95 % interval of each coefficient that is a number; those of the
+            best state if the guard took the inversion back.
         doubts: What speaks against believing the parameters.
         returned: Agents that the guard took back to their best state.
     """
@@ -61,7 +62,11 @@ class CycleRecord:
             for name, value in asdict(self).items()
             if isinstance(value, int | float) and name != "epoch"
         }
-        return numbers | {f"hybrid/{name}": float(row["estimate"]) for name, row in self.parameters.items()}
+        for name, row in self.parameters.items():
+            numbers[f"hybrid/{name}"] = float(row["estimate"])
+            if "std" in row:
+                numbers[f"hybrid/{name}_std"] = float(row["std"])
+        return numbers
 
 
 class Ledger:
@@ -129,7 +134,7 @@ def compare_agents(
     losses = [float((made[seen] - target).square().mean() / size) for made in (of_surrogate, of_physics)]
     states = draw_states(datamodule, exchange, _NUM_STATES, cycle, agent=2)
     state_rows = {"initial": states.frames, "static": states.static, "viscosity": states.viscosity}
-    one, other = _both(surrogate, physical, state_rows, exchange.num_steps_for(datamodule))
+    one, other = _both(surrogate, physical, state_rows, exchange.num_steps_of("physical", datamodule))
     interaction = float((one - other).square().mean() / other.square().mean())
     comparison = Comparison(*losses, interaction, *_validation(surrogate, physical, datamodule))
     surrogate.train(was_training)
@@ -140,8 +145,8 @@ def _both(
     surrogate: Surrogate, physical: Inversion, rows: dict[str, Tensor], num_steps: int
 ) -> tuple[Tensor, Tensor]:
     """Frames of both agents, float64, on the CPU."""
-    device = surrogate.device
-    one = surrogate.rollout(rows["initial"].to(device), num_steps, rows["static"].to(device)).cpu().double()
+    initial, static = (rows[name].to(surrogate.device, surrogate.dtype) for name in ("initial", "static"))
+    one = surrogate.rollout(initial, num_steps, static).cpu().double()
     other = physical.rollout(rows["initial"].double(), num_steps, viscosity=rows["viscosity"])
     return one, other
 
@@ -154,8 +159,7 @@ def _validation(
         return None, None
     errors: tuple[list[Tensor], list[Tensor]] = ([], [])
     for batch in map(in_float64, loader):
-        rows = {**batch, "initial": batch["initial"].float(), "static": batch["static"].float()}
-        for found, made in zip(errors, _both(surrogate, physical, rows, batch["target"].shape[1]), strict=True):
+        for found, made in zip(errors, _both(surrogate, physical, batch, batch["target"].shape[1]), strict=True):
             found.append(metrics.nrmse(made, batch["target"]).mean(dim=1))
     return float(torch.cat(errors[0]).mean()), float(torch.cat(errors[1]).mean())
 

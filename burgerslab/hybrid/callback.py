@@ -1,7 +1,7 @@
 """Hybrid: a surrogate and an inversion that train in turn, each on the data and on what the other makes of them."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -11,27 +11,21 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from burgerslab.data import BurgersDataModule, Trajectories
+from burgerslab.data import BurgersDataModule
 from burgerslab.hybrid.bookkeeping import CycleRecord, Ledger, compare_agents
-from burgerslab.hybrid.exchange import (
-    Exchange,
-    draw_states,
-    first_number,
-    trajectories_of_physics,
-    trajectories_of_surrogate,
-)
-from burgerslab.hybrid.generated import GeneratedStores
+from burgerslab.hybrid.exchange import Exchange
+from burgerslab.hybrid.generation import Generation
 from burgerslab.hybrid.guard import Guard
 from burgerslab.hybrid.kept_state import KeptState
 from burgerslab.hybrid.physical_agent import PhysicalAgent
 from burgerslab.hybrid.preconditions import check_checkpoint, check_run
 from burgerslab.hybrid.schedule import Agent, Progress, Schedule
+from burgerslab.hybrid.sigterm import sigterm_ends_the_run
 from burgerslab.hybrid.surrogate_agent import SurrogateAgent
 from burgerslab.inversion import Inversion
 from burgerslab.inversion.quiet import without_repetition
 from burgerslab.surrogate import Surrogate
 
-_NUMBER_OF: dict[Agent, int] = {"surrogate": 0, "physical": 1}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -62,8 +56,9 @@ class Hybrid(Callback):
         surrogate_interaction_weight: Weight of generated windows in the surrogate's loss, per window; ``balanced``
             gives all of them together, where a phase begins, the same share in the loss as all observed ones.
         physical_interaction_weight: Weight of the mean square error of generated windows in the inversion's
-            objective; ``balanced`` makes both terms equal where a fit begins, so that an agent counts as much as it
-            can be trusted.
+            objective. ``balanced`` makes both terms equal where a fit begins. ``calibrated`` gives no more than that,
+            and no more than the surrogate agrees with the data on the coefficients: one that is far off hardly pulls,
+            and none moves the inversion by more than its own standard deviation.
         physical_num_predict_steps: Target frames of the inversion's windows; None is that of the datamodule.
         physical_use_sliding_window: Whether the inversion's windows start at every frame; None is as in the
             datamodule.
@@ -84,7 +79,7 @@ class Hybrid(Callback):
         begin_with: Agent = "physical",
         exchange: Exchange = Exchange(),  # noqa: B008 - frozen
         surrogate_interaction_weight: float | Literal["balanced"] = 1.0,
-        physical_interaction_weight: float | Literal["balanced"] = "balanced",
+        physical_interaction_weight: float | Literal["balanced", "calibrated"] = "calibrated",
         physical_num_predict_steps: int | None = None,
         physical_use_sliding_window: bool | None = None,
         guard_margin: float | None = None,
@@ -107,9 +102,10 @@ class Hybrid(Callback):
         self._physical = PhysicalAgent(physical, physical_num_predict_steps, physical_use_sliding_window)
         self._surrogate = SurrogateAgent(surrogate_interaction_weight)
         self._guard = Guard(guard_margin)
-        self._stores = GeneratedStores(exchange.memory_budget_gib, exchange.keep_generated)
+        self._generation = Generation(exchange)
         self._progress = Progress()
         self._driving = False
+        self._seeds: dict[str, int] = {}
 
     def fit(
         self,
@@ -131,11 +127,14 @@ class Hybrid(Callback):
         """
         check_run(trainer, self, self.physical, self.schedule, surrogate, datamodule)
         self._guard.check(trainer, datamodule)
+        self._seeds = {"data.seed": datamodule.seed, "model.seed": surrogate.seed}
         if self.exchange.alpha == 0:
             _LOGGER.warning("exchange.alpha is 0: the agents train side by side and show each other nothing")
         datamodule.prepare_data()
         datamodule.setup("fit")
         self._physical.meet(datamodule)
+        if self.exchange.alpha > 0:
+            self.exchange.check(datamodule, self._physical.datamodule)
         self._progress = Progress()
         self.ledger.load_state_dict([])
         if ckpt_path is not None:
@@ -164,7 +163,8 @@ class Hybrid(Callback):
             for agent in schedule.phases if progress.cycle else ("surrogate",):
                 if agent in progress.done or schedule.last_epoch(progress.cycle) == 0:
                     continue
-                generated = self._generate(agent, trainer, surrogate, datamodule)
+                cycle, folder = progress.cycle, _run_folder(trainer)
+                generated = self._generation.for_agent(agent, surrogate, self._physical, datamodule, cycle, folder)
                 with without_repetition(agent == "physical" or kept.path is not None):
                     if agent == "physical":
                         self._physical.fit(trainer, generated, schedule.max_iterations, progress.cycle)
@@ -175,7 +175,7 @@ class Hybrid(Callback):
             if progress.cycle:
                 self._record(trainer, surrogate, datamodule)
             datamodule.set_generated([])
-            self._stores.drop()
+            self._generation.drop()
             progress.next_cycle()
         if trainer.should_stop and progress.cycle <= schedule.num_cycles:
             _LOGGER.warning("a callback has stopped the run at the end of cycle %d", progress.cycle - 1)
@@ -196,7 +196,7 @@ class Hybrid(Callback):
         """Do what must follow the loading of the checkpoint: the guard's best weights, the balance of the terms."""
         assert isinstance(pl_module, Surrogate)
         self._guard.before_training(pl_module)
-        self._surrogate.begin_phase(pl_module, self._progress.cycle)
+        self._surrogate.begin_phase(trainer, pl_module, self._progress.cycle)
 
     def state_dict(self) -> dict[str, Any]:
         """The cycle, what has happened in it, and the inversion."""
@@ -223,41 +223,23 @@ class Hybrid(Callback):
         self.ledger.load_state_dict(state["records"])
         self._guard.load_state_dict(state["guard"])
         self._progress = Progress(state["cycle"], list(state["done"]))
+        self._generation.remove_what_was_left(Path(ckpt_path).absolute().parent.parent, self._progress.cycle)
 
     def _settings(self) -> dict[str, Any]:
         """What a resumed run must share with the one it goes on from."""
         learned = [repr(learnable) for learnable in self.physical.posing.learnables]
         return {
             **self.schedule.must_stay(),
+            **self._seeds,
             "exchange": self.exchange.draws(),
             "physical.learnable_parameters": learned,
         }
-
-    def _generate(
-        self, receiver: Agent, trainer: pl.Trainer, surrogate: Surrogate, datamodule: BurgersDataModule
-    ) -> Sequence[Trajectories]:
-        """Trajectories for one agent, made by the other."""
-        cycle, number = self._progress.cycle, _NUMBER_OF["physical" if receiver == "surrogate" else "surrogate"]
-        of = datamodule if receiver == "surrogate" else self._physical.datamodule
-        num_trajectories = self.exchange.num_trajectories_for(of)
-        # In the first cycle without a warm-up the surrogate knows nothing.
-        if cycle == 0 or num_trajectories == 0 or (receiver == "physical" and surrogate.description is None):
-            return []
-        num_steps = self.exchange.num_steps_for(of)
-        states = draw_states(of, self.exchange, num_trajectories, cycle, number)
-        if receiver == "surrogate":
-            self._physical.begin()
-            batches = trajectories_of_physics(self.physical, states, num_steps)
-        else:
-            batches = trajectories_of_surrogate(surrogate, states, num_steps)
-        folder = _run_folder(trainer) / "generated" / f"cycle_{cycle}_for_{receiver}"
-        first = first_number(cycle, number)
-        return [self._stores.hold(batches, num_steps + 1, states.viscosity.numpy(), first, of, folder)]
 
     def _record(self, trainer: pl.Trainer, surrogate: Surrogate, datamodule: BurgersDataModule) -> None:
         """Write down where the agents are at the end of a cycle."""
         comparison = compare_agents(surrogate, self.physical, datamodule, self.exchange, self._progress.cycle)
         num_observed, num_generated = self._surrogate.num_windows
+        returned = self._guard.judge(comparison, surrogate, self._physical)
         record = CycleRecord(
             cycle=self._progress.cycle,
             epoch=trainer.current_epoch,
@@ -267,7 +249,7 @@ class Hybrid(Callback):
             num_evaluations=self._physical.num_evaluations,
             parameters=self._physical.numbers,
             doubts=self._physical.doubts,
-            returned=self._guard.judge(comparison, surrogate, self.physical),
+            returned=returned,
         )
         self.ledger.add(record)
         for agent in record.returned:
@@ -280,14 +262,15 @@ class Hybrid(Callback):
 
     @contextmanager
     def _clean_up(self, datamodule: BurgersDataModule) -> Iterator[None]:
-        """Leave nothing generated behind, after an error or Ctrl-C either."""
+        """Leave nothing generated behind, after an error, Ctrl-C or SIGTERM either."""
         self._driving = True
         try:
-            yield
+            with sigterm_ends_the_run():
+                yield
         finally:
             self._driving = False
             datamodule.set_generated([])
-            self._stores.drop()
+            self._generation.drop()
 
 
 def _run_folder(trainer: pl.Trainer) -> Path:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from burgerslab.data import BurgersDataModule, HybridDataset
 from burgerslab.hybrid.generated import Batch
+from burgerslab.hybrid.schedule import Agent
 from burgerslab.inversion import Inversion
 from burgerslab.physics import DivergedError
 from burgerslab.surrogate import Surrogate
@@ -34,7 +35,10 @@ class Exchange:
             data; the others start from observed first frames. New states are drawn by ``data.simulation.initial``, or
             where data were imported, they are observed frames that are moved and mirrored at random, which the
             equation allows.
-        num_steps: Frames of a trajectory after its first; None is as many as a window has targets, for each agent.
+        physical_num_steps: Frames after the first of a trajectory that the physics generates; None is as many as a
+            window of the surrogate has targets.
+        surrogate_num_steps: Frames after the first of a trajectory that the surrogate generates; None is as many as a
+            window of the inversion has targets.
         seed: Of all draws; they are a function of (seed, cycle, agent).
         memory_budget_gib: Up to this size the trajectories that one agent generates in a cycle are held in memory,
             GiB; larger ones are written to a store in the run's folder, which is removed when the cycle ends.
@@ -46,7 +50,8 @@ class Exchange:
 
     alpha: float = 1.0
     new_states: float = 0.5
-    num_steps: int | None = None
+    physical_num_steps: int | None = None
+    surrogate_num_steps: int | None = None
     seed: int = 0
     memory_budget_gib: float = 2.0
     keep_generated: bool = False
@@ -56,8 +61,10 @@ class Exchange:
             raise ValueError(f"exchange.alpha must be a number from 0 on, got {self.alpha}")
         if not 0 <= self.new_states <= 1:
             raise ValueError(f"exchange.new_states must be between 0 and 1, got {self.new_states}")
-        if self.num_steps is not None and self.num_steps < 1:
-            raise ValueError(f"exchange.num_steps must be at least 1, got {self.num_steps}")
+        for option in ("physical_num_steps", "surrogate_num_steps"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                raise ValueError(f"exchange.{option} must be at least 1, got {value}")
         if self.seed < 0:
             raise ValueError(f"exchange.seed must not be negative, got {self.seed}")
         if not self.memory_budget_gib >= 0:
@@ -65,27 +72,52 @@ class Exchange:
 
     def draws(self) -> dict[str, Any]:
         """What the generated trajectories depend on."""
-        return {"alpha": self.alpha, "new_states": self.new_states, "num_steps": self.num_steps, "seed": self.seed}
+        return {
+            "alpha": self.alpha,
+            "new_states": self.new_states,
+            "physical_num_steps": self.physical_num_steps,
+            "surrogate_num_steps": self.surrogate_num_steps,
+            "seed": self.seed,
+        }
 
-    def num_steps_for(self, datamodule: BurgersDataModule) -> int:
-        """Frames after the first of a trajectory that is generated for the windows of a datamodule.
+    def check(self, datamodule: BurgersDataModule, of_inversion: BurgersDataModule) -> None:
+        """Refuse, before anything is trained, what nothing can be generated for.
+
+        Args:
+            datamodule: The data in the windows of the surrogate.
+            of_inversion: The data in those of the inversion.
+
+        Raises:
+            ValueError: If a trajectory would be too short for a window, or no window starts from a complete frame.
+        """
+        for maker, windows in (("physical", datamodule), ("surrogate", of_inversion)):
+            self.num_steps_of(maker, windows)
+            _windows_with_complete_first_frame(windows.training_windows())
+
+    def num_steps_of(self, maker: Agent, datamodule: BurgersDataModule) -> int:
+        """Frames after the first of a trajectory that one agent generates for the windows of the other.
+
+        Args:
+            maker: The agent that generates.
+            datamodule: The data in the windows of the other one.
 
         Raises:
             ValueError: If they are too few for one window.
         """
+        given = self.physical_num_steps if maker == "physical" else self.surrogate_num_steps
         least = datamodule.num_predict_steps
-        if self.num_steps is not None and self.num_steps < least:
+        if given is not None and given < least:
             raise ValueError(
-                f"exchange.num_steps is {self.num_steps}, but a window needs {least} frames after its first; raise "
+                f"exchange.{maker}_num_steps is {given}, but a window needs {least} frames after its first; raise "
                 "it, or lower num_predict_steps"
             )
-        return self.num_steps or least
+        return given or least
 
-    def num_trajectories_for(self, datamodule: BurgersDataModule) -> int:
-        """Trajectories that give ``alpha`` windows per observed one, rounded up."""
+    def num_trajectories_of(self, maker: Agent, datamodule: BurgersDataModule) -> int:
+        """Trajectories that give the other agent ``alpha`` windows per observed one, rounded up."""
         per_trajectory = 1
         if datamodule.use_sliding_window:
-            per_trajectory += self.num_steps_for(datamodule) - datamodule.num_predict_steps
+            per_trajectory += self.num_steps_of(maker, datamodule) - datamodule.num_predict_steps
         return math.ceil(self.alpha * datamodule.training_windows().num_observed / per_trajectory)
 
 
@@ -174,16 +206,17 @@ def trajectories_of_surrogate(surrogate: Surrogate, states: States, num_steps: i
         DivergedError: If the surrogate runs away.
     """
     for rows in torch.arange(len(states.frames)).split(_BATCH_SIZE):
-        start, static = states.frames[rows].to(surrogate.device), states.static[rows].to(surrogate.device)
+        # A Trainer with precision bf16-true has made the weights so.
+        start, static = (it[rows].to(surrogate.device, surrogate.dtype) for it in (states.frames, states.static))
         was_training = surrogate.training
         surrogate.eval()
         with torch.no_grad():
-            frames = surrogate.rollout(start, num_steps, static).cpu()
+            frames = surrogate.rollout(start, num_steps, static).cpu().float()
         surrogate.train(was_training)  # at once: who takes the batches may stop at any of them
         if not bool(torch.isfinite(frames).all()):
             raise DivergedError(
                 f"the surrogate's rollouts of {num_steps} frames are not finite, so that the physics cannot learn "
-                "from them: raise Hybrid.warmup_epochs, or lower exchange.num_steps"
+                "from them: raise Hybrid.warmup_epochs, or lower exchange.surrogate_num_steps"
             )
         yield states.followed_by(frames, rows)
 

@@ -78,12 +78,17 @@ class GeneratedStores:
 
     def drop(self) -> None:
         """Remove the stores, if they are not to be kept; whoever reads from them must be gone."""
-        if not self._keep:
-            for folder in self._folders:
-                shutil.rmtree(folder, ignore_errors=True)
-                if folder.parent.exists() and not any(folder.parent.iterdir()):
-                    folder.parent.rmdir()
-        self._folders = []
+        folders, self._folders = self._folders, []
+        self.remove(folders)
+
+    def remove(self, folders: Iterable[Path]) -> None:
+        """Remove these stores, as far as they are there, if stores are not to be kept."""
+        if self._keep:
+            return
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            if folder.parent.exists() and not any(folder.parent.iterdir()):
+                folder.parent.rmdir()
 
     def _write(
         self,

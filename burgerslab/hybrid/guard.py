@@ -9,7 +9,7 @@ from torch import Tensor
 
 from burgerslab.data import BurgersDataModule
 from burgerslab.hybrid.bookkeeping import Comparison
-from burgerslab.inversion import Inversion
+from burgerslab.hybrid.physical_agent import PhysicalAgent
 from burgerslab.surrogate import Surrogate
 
 
@@ -29,7 +29,7 @@ class Guard:
         self._margin = margin
         self._best: dict[str, float] = {}
         self._weights: dict[str, Tensor] = {}
-        self._free: Tensor | None = None
+        self._physical: dict[str, Any] = {}
         self._pending = False
 
     def check(self, trainer: pl.Trainer, datamodule: BurgersDataModule) -> None:
@@ -51,7 +51,7 @@ class Guard:
                 "WeightAveraging callback"
             )
 
-    def judge(self, comparison: Comparison, surrogate: Surrogate, physical: Inversion) -> list[str]:
+    def judge(self, comparison: Comparison, surrogate: Surrogate, physical: PhysicalAgent) -> list[str]:
         """Remember an agent that is at its best; take one back that is worse by more than the margin.
 
         Returns:
@@ -68,15 +68,14 @@ class Guard:
                 if agent == "surrogate":
                     self._weights = copy.deepcopy(surrogate.state_dict())
                 else:
-                    self._free = physical.free.clone()
+                    self._physical = physical.best_state()
             elif not error <= (1 + self._margin) * self._best[agent]:
                 returned.append(agent)
                 if agent == "surrogate":
                     surrogate.load_state_dict(self._weights)
                     self._pending = True
                 else:
-                    assert self._free is not None
-                    physical.free = self._free.clone()
+                    physical.take_back(self._physical)
         return returned
 
     def before_training(self, surrogate: pl.LightningModule) -> None:
@@ -87,9 +86,14 @@ class Guard:
 
     def state_dict(self) -> dict[str, Any]:
         """Best errors and states."""
-        return {"best": dict(self._best), "weights": self._weights, "free": self._free, "pending": self._pending}
+        return {
+            "best": dict(self._best),
+            "weights": self._weights,
+            "physical": self._physical,
+            "pending": self._pending,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """The inverse of `state_dict`."""
         self._best, self._weights = dict(state["best"]), dict(state["weights"])
-        self._free, self._pending = state["free"], state["pending"]
+        self._physical, self._pending = dict(state["physical"]), state["pending"]

@@ -1,5 +1,7 @@
 """KeptState: what a fit leaves for the next one to go on from."""
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,18 @@ class KeptState(Checkpoint):
 
     A Trainer forgets optimizer, schedulers and averaged weights between fits; a checkpoint holds them. Only one that
     is written within the fit will do: when it ends, averaged weights have taken the place of those that were trained.
-    Lightning moves callbacks of this kind behind all others, so that their state is the one after the epoch.
+    It stands behind all other callbacks, so that their state is the one after the epoch. A new checkpoint takes the
+    place of the last at once: a process that is killed while it writes, and a full disk, leave the last one.
     """
+
+    file_name = "hybrid.ckpt"
 
     def __init__(self) -> None:
         self.path: Path | None = None
+        """The checkpoint of this process; None before its first."""
+        self.seconds_before = 0.0
+        """Time that runs have taken of which this one is the continuation."""
+        self._began = time.perf_counter()
         self._next = Path()
 
     @classmethod
@@ -33,15 +42,26 @@ class KeptState(Checkpoint):
         """Find the folder; it stays the same over all fits of a run."""
         if stage == "fit" and self.path is None:
             folder = trainer.strategy.broadcast(Path(trainer.log_dir or trainer.default_root_dir))
-            self._next = folder / "checkpoints" / "hybrid.ckpt"
+            self._next = folder / "checkpoints" / self.file_name
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the checkpoint."""
         if trainer.fast_dev_run:  # leaves no files
             return
-        trainer.save_checkpoint(self._next, weights_only=False)  # said, or Lightning says so
+        unfinished = self._next.with_suffix(".unfinished")
+        try:
+            trainer.save_checkpoint(unfinished, weights_only=False)  # said, or Lightning says so
+            if trainer.is_global_zero:
+                os.replace(unfinished, self._next)
+        finally:
+            unfinished.unlink(missing_ok=True)
         self.path = self._next
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing: a checkpoint need not know where it lies."""
-        return {}
+        """How long the run has taken."""
+        return {"seconds": self.seconds_before + time.perf_counter() - self._began}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from the time of a run that was killed; later fits load what this process has written."""
+        if self.path is None:
+            self.seconds_before = state_dict["seconds"]

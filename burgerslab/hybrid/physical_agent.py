@@ -92,6 +92,15 @@ class PhysicalAgent:
         self.num_evaluations = 0 if self.inversion.solution is None else self.inversion.solution.num_evaluations
         self.doubts = [] if self.inversion.result is None else list(self.inversion.result.warnings)
 
+    def best_state(self) -> dict[str, Any]:
+        """What `take_back` needs, in tensors and plain values."""
+        return {"free": self.inversion.free.clone(), "numbers": self.numbers, "doubts": self.doubts}
+
+    def take_back(self, state: dict[str, Any]) -> None:
+        """Return to an earlier state, and to what was said of it."""
+        self.inversion.free = state["free"].clone()
+        self.numbers, self.doubts = state["numbers"], list(state["doubts"])
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next fit depends on, in tensors and plain values."""
         state: dict[str, Any] = {

@@ -41,9 +41,10 @@ def check_run(
         )
     if trainer.world_size > 1:
         raise ValueError(f"Hybrid runs on one device, got {trainer.world_size}; set trainer.devices: 1")
-    if trainer.limit_train_batches != 1.0 and not trainer.fast_dev_run:
+    limit = trainer.limit_train_batches
+    if (limit != 1.0 or isinstance(limit, int)) and not trainer.fast_dev_run:  # 1 is one batch, 1.0 are all
         raise ValueError(
-            f"trainer.limit_train_batches is {trainer.limit_train_batches}, which would hide generated windows; "
+            f"trainer.limit_train_batches is {limit}, which would hide generated windows; "
             "leave it out, and lower exchange.alpha for fewer"
         )
     if (trainer.max_steps != -1 and not trainer.fast_dev_run) or trainer.overfit_batches:

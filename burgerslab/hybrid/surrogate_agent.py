@@ -71,16 +71,25 @@ class SurrogateAgent:
         trainer.callbacks = [callback for callback in trainer.callbacks if not isinstance(callback, ModelSummary)]
         trainer.num_sanity_val_steps = 0
 
-    def begin_phase(self, surrogate: Surrogate, cycle: int) -> None:
-        """Set the weight of generated windows, once the weights of the network are in place.
+    def begin_phase(self, trainer: pl.Trainer, surrogate: Surrogate, cycle: int) -> None:
+        """Make sure of the windows, and set the weight of generated ones, once the network's weights are in place.
 
         Args:
+            trainer: The Trainer, its loader in place.
             surrogate: The surrogate.
             cycle: Number of the cycle; a run that goes on in the middle of a phase has its weight from its beginning.
 
         Raises:
             DivergedError: If terms are to be balanced and the surrogate runs away.
+            ValueError: If the loader serves other windows, as one does that was kept from an earlier fit.
         """
+        served = getattr(trainer.train_dataloader, "dataset", None)
+        if served is not self._windows:
+            raise ValueError(
+                "the loader of data.train_dataloader does not serve the windows of data.training_windows, so that "
+                "generated ones would be hidden: make a new DataLoader of them in each call, and keep none from an "
+                "earlier fit (persistent_workers would keep their old windows, too)"
+            )
         if self._weight != "balanced":
             surrogate.interaction_weight = float(self._weight)
             return
@@ -117,15 +126,15 @@ def balanced_weight(surrogate: Surrogate, windows: HybridDataset) -> float:
     for first, end in ((0, windows.num_observed), (windows.num_observed, len(windows))):
         chosen = np.unique(np.linspace(first, end - 1, _MOST_WINDOWS).astype(int))
         batch = windows.batch(chosen)
-        device = surrogate.device
-        target = batch["target"].to(device)
+        place = {"device": surrogate.device, "dtype": surrogate.dtype}
+        target = batch["target"].to(**place)
         if surrogate.curriculum is not None:
             target = target[:, : surrogate.curriculum.num_steps(surrogate.current_epoch, target.shape[1])]
-        made = surrogate.rollout(batch["initial"].to(device), target.shape[1], batch["static"].to(device))
+        made = surrogate.rollout(batch["initial"].to(**place), target.shape[1], batch["static"].to(**place))
         error = (made - target) / surrogate.std.view(-1, *(1,) * (target.ndim - 3))
         if "mask" in batch:
-            error = error[batch["mask"][:, 1 : 1 + target.shape[1]].to(device).expand_as(error)]
-        sizes.append((end - first) * float(error.square().mean()))
+            error = error[batch["mask"][:, 1 : 1 + target.shape[1]].to(surrogate.device).expand_as(error)]
+        sizes.append((end - first) * float(error.float().square().mean()))
     surrogate.train(was_training)
     if not np.isfinite(sizes).all():
         raise DivergedError(

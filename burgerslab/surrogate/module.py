@@ -77,7 +77,7 @@ class Surrogate(pl.LightningModule):
         self._optimizer = optimizer
         self._lr_scheduler = lr_scheduler
         self._lr_scheduler_interval = lr_scheduler_interval
-        self._seed = seed
+        self.seed = seed
         for name in _STATISTICS:
             self.register_buffer(name, torch.empty(0))
         if compile_network:
@@ -161,9 +161,7 @@ class Surrogate(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make the random draws of this step (noise, dropout) a function of (seed, rank, epoch, batch)."""
-        words = np.random.SeedSequence([self._seed, self.global_rank, self.current_epoch, batch_idx]).generate_state(
-            2
-        )
+        words = np.random.SeedSequence([self.seed, self.global_rank, self.current_epoch, batch_idx]).generate_state(2)
         torch.manual_seed(int(words[0]) << 32 | int(words[1]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
