@@ -1,8 +1,7 @@
-"""`burgerslab fit` and `compare` with a Hybrid among the callbacks."""
+"""`burgerslab fit` with a Hybrid among the callbacks."""
 
 import csv
 import json
-import math
 
 import pytest
 import torch
@@ -10,44 +9,13 @@ import yaml
 from matplotlib.figure import Figure
 
 from burgerslab.cli import main
-from burgerslab.cli.comparison import start_factors, summarise
 from burgerslab.evaluation.hybrid_plots import hybrid_figure
-from tests.hybrid_run import make_store
-
-CONFIG = """
-data:
-  store: {store}
-  train_sim_indices: [0, 1, 2]
-  val_sim_indices: [3]
-  test_sim_indices: [4, 5]
-  num_predict_steps: 2
-  batch_size: 8
-model:
-  network: {{class_path: burgerslab.surrogate.UNet, init_args: {{filters: 4, levels: 1}}}}
-trainer:
-  callbacks:
-  - class_path: burgerslab.hybrid.Hybrid
-    init_args:
-      num_cycles: 2
-      epochs_per_cycle: 1
-      warmup_epochs: 1
-      exchange: {{alpha: 1.0}}
-      physical:
-        class_path: burgerslab.inversion.Inversion
-        init_args:
-          learnable_parameters:
-          - {{class_path: burgerslab.inversion.Viscosity, init_args: {{initial_guess: 0.06}}}}
-  enable_progress_bar: false
-  accelerator: cpu
-"""
+from tests.hybrid_config import write_config
 
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hybrid_cli")
-    path = folder / "config.yaml"
-    path.write_text(CONFIG.format(store=make_store(folder / "exact.zarr")))
-    return path
+    return write_config(tmp_path_factory.mktemp("hybrid_cli"))
 
 
 def fit(config, root, *options) -> int:
@@ -113,58 +81,6 @@ def test_a_hybrid_without_an_inversion_is_one_message(config, tmp_path, capsys) 
     path.write_text(yaml.safe_dump(settings))
     assert fit(path, tmp_path) == 1
     assert "Hybrid has no inversion to alternate with: add to it" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_compare_gives_all_methods_the_same_and_does_not_repeat_what_is_finished(config, tmp_path, capsys) -> None:
-    options = ["compare", f"--config={config}", f"--trainer.default_root_dir={tmp_path}", "--num_starts=2"]
-    assert main([*options, "--num_seeds=1"]) == 0
-    (folder,) = tmp_path.iterdir()
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"hybrid_seed0", "surrogate_only_seed0"}
-    assert [path.name for path in (folder / "hybrid_seed0").iterdir()] == ["version_0"]
-    rows = {row["method"]: row for row in json.loads((folder / "compare.json").read_text())["runs"]}
-    # 27 windows in the warm-up, 54 in each of two cycles, in batches of 8
-    assert rows["hybrid"]["gradient_steps"] == rows["surrogate only"]["gradient_steps"] == 3 + 6 + 6
-    # the solver looks at its limit between iterations only
-    assert 2 < rows["physics only"]["evaluations"] <= rows["hybrid"]["evaluations"] + 2
-    assert rows["physics only"]["parameter_error"] < 0.05
-    assert rows["surrogate only"]["parameter_error"] is None
-    capsys.readouterr()
-    assert main([*options, "--num_seeds=1"]) == 0
-    assert capsys.readouterr().out.count("finished before") == 3
-    with (folder / "compare.csv").open() as file:
-        table = list(csv.DictReader(file))
-    assert [row["method"] for row in table] == ["hybrid", "surrogate only", "physics only"]
-    assert [float(row["test_nrmse"]) for row in table] == [rows[row["method"]]["test_nrmse"] for row in table]
-
-
-def test_a_comparison_is_summed_up_by_means_and_standard_deviations() -> None:
-    measured = {"correlation_time": 1.0, "wall_time": 2.0, "gradient_steps": 3, "evaluations": 4}
-    rows = [
-        {"method": "hybrid", "seed": 0, "test_nrmse": 0.1, "parameter_error": None, **measured},
-        {"method": "hybrid", "seed": 1, "test_nrmse": 0.3, "parameter_error": None, **measured},
-        {"method": "physics only", "seed": 0, "test_nrmse": 0.5, "parameter_error": 0.25, **measured},
-    ]
-    summary = summarise(rows)
-    assert summary["hybrid"]["test_nrmse"] == pytest.approx([0.2, math.sqrt(0.02)])
-    assert summary["hybrid"]["parameter_error"] is None
-    assert summary["physics only"]["parameter_error"] == [0.25, 0.0]
-    assert start_factors(5) == [1.0, 0.25, 4.0, 0.0625, 16.0]
-
-
-def test_compare_of_no_hybrid_and_of_a_scheduler_by_epochs_is_refused(config, tmp_path, capsys) -> None:
-    def compare(settings) -> str:
-        path = tmp_path / "config.yaml"
-        path.write_text(yaml.safe_dump(settings))
-        assert main(["compare", f"--config={path}", f"--trainer.default_root_dir={tmp_path}"]) == 1
-        return capsys.readouterr().err
-
-    settings = yaml.safe_load(config.read_text())
-    scheduler = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingLR", "init_args": {"T_max": 3}}
-    message = compare({**settings, "model": {**settings["model"], "lr_scheduler": scheduler}})
-    assert "set model.lr_scheduler_interval: step, and count T_max in steps" in message
-    settings["trainer"]["callbacks"] = []
-    assert "trainer.callbacks names no burgerslab.hybrid.Hybrid" in compare(settings)
 
 
 def row(cycle: int, estimate: float, **more) -> dict:

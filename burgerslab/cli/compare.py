@@ -23,10 +23,11 @@ from burgerslab.cli.comparison import (
     summarise,
 )
 from burgerslab.cli.hybrid_fit import find_hybrid
+from burgerslab.cli.restart import EndsAfter, keep_folders, last_checkpoint
 from burgerslab.cli.training import TrainingCLI, run
 from burgerslab.data.fingerprint import fingerprint
 from burgerslab.evaluation.strict_json import finite
-from burgerslab.hybrid import Hybrid
+from burgerslab.hybrid import Hybrid, KeptState
 from burgerslab.inversion import InversionWarning
 
 _HYBRID, _SURROGATE, _PHYSICS = "hybrid", "surrogate only", "physics only"
@@ -41,6 +42,13 @@ class ComparisonCLI(TrainingCLI):
         super().add_arguments_to_parser(parser)
         parser.add_argument("--num_seeds", type=int, default=5, help="Seeds 0 to num_seeds - 1 are run.")
         parser.add_argument("--num_starts", type=int, default=3, help="Starts of the inversion alone.")
+        parser.add_argument(
+            "--vary_data",
+            type=bool | None,
+            default=None,
+            help="Whether each seed draws its own training, validation and test trajectories from the store, with "
+            "data.seed; null does so where data.split draws them, and not where they are named.",
+        )
 
     def instantiate_classes(self) -> None:
         """Nothing yet: each run has objects of its own."""
@@ -73,6 +81,16 @@ class Comparison:
             if self._config[option] < 1:
                 raise ValueError(f"{option} must be at least 1, got {self._config[option]}")
         _hybrid_in(self._config)
+        if self._config.ckpt_path is not None:
+            raise ValueError("compare goes on by itself where it was killed: leave out ckpt_path")
+        data = self._config.data.init_args
+        are_named = data.get("train_sim_indices") is not None
+        self._vary_data = not are_named if self._config.vary_data is None else self._config.vary_data
+        if self._vary_data and are_named:
+            raise ValueError(
+                "vary_data lets data.split draw other trajectories for each seed, but data.train_sim_indices names "
+                "them: leave out the data.*_sim_indices, or set vary_data: false"
+            )
         model = self._config.model.init_args
         if model.get("lr_scheduler") is not None and model.get("lr_scheduler_interval") != "step":
             raise ValueError(
@@ -82,6 +100,7 @@ class Comparison:
         plain = self._config.clone()
         for option in ("num_seeds", "num_starts", "ckpt_path", "test_after_fit"):
             plain.pop(option, None)
+        plain.vary_data = self._vary_data
         text = cli.parser.dump(
             Namespace({"subcommand": cli.subcommand, str(cli.subcommand): plain}), skip_validation=True
         )
@@ -105,12 +124,12 @@ class Comparison:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        print_table(summary, self._num_seeds)
+        print_table(summary, self._num_seeds, self._vary_data)
         Console().print(f"table:      {self.folder / 'compare.json'}", soft_wrap=True, highlight=False)
 
     def _once(self, method: str, seed: int, run: Callable[[], Row]) -> Row:
         """The row of a run; that of an earlier comparison if it has finished it."""
-        path = self.folder / f"{method.replace(' ', '_')}_seed{seed}.json"
+        path = self._folder_of(method, seed).with_suffix(".json")
         if path.exists():
             row: Row = json.loads(path.read_text())
             Console().print(f"{method}, seed {seed}: finished before", highlight=False)
@@ -124,10 +143,10 @@ class Comparison:
 
     def _hybrid(self, seed: int) -> Row:
         hybrid = self._make_hybrid(seed, has_folder=True)
-        trainer = self._cli.trainer
+        trainer, path = self._cli.trainer, self._go_on(seed, _HYBRID)
         began = time.perf_counter()
-        hybrid.fit(trainer, self._cli.model, self._cli.datamodule)
-        wall = time.perf_counter() - began
+        hybrid.fit(trainer, self._cli.model, self._cli.datamodule, ckpt_path=path)
+        wall = time.perf_counter() - began + KeptState.of(trainer).seconds_before
         return {
             "method": _HYBRID,
             "seed": seed,
@@ -140,21 +159,25 @@ class Comparison:
         }
 
     def _surrogate(self, seed: int, cost: Row) -> Row:
-        config = self._seeded(seed, _SURROGATE)
+        config = self.seeded(seed, _SURROGATE)
         steps = int(cost["gradient_steps"])
         config.trainer.callbacks = [it for it in _callbacks(config) if it.class_path != _HYBRID_CLASS]
-        config.trainer.max_epochs, config.trainer.max_steps = -1, steps
+        config.trainer.max_epochs = -1
         self._cli.make(config)
+        self._cli.trainer.callbacks.insert(0, EndsAfter(steps))
         # As often as the hybrid run looks at its validation data, counted in steps.
         self._cli.datamodule.prepare_data()
         self._cli.datamodule.setup("fit")
         per_epoch = len(self._cli.datamodule.train_dataloader())
         self._cli.trainer.check_val_every_n_epoch = max(1, round(steps / int(cost["epochs"]) / per_epoch))
+        kept, path = KeptState.of(self._cli.trainer), self._go_on(seed, _SURROGATE)
         began = time.perf_counter()
-        with warnings.catch_warnings():  # of the epochs before it looks there for the first time
+        with warnings.catch_warnings():
+            # Of the epochs before it looks there for the first time.
             warnings.filterwarnings("ignore", ".ModelCheckpoint.monitor=.* could not find the monitored key")
-            self._cli.trainer.fit(self._cli.model, datamodule=self._cli.datamodule)
-        wall = time.perf_counter() - began
+            warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+            self._cli.trainer.fit(self._cli.model, datamodule=self._cli.datamodule, ckpt_path=path, weights_only=True)
+        wall = time.perf_counter() - began + kept.seconds_before
         return {
             "method": _SURROGATE,
             "seed": seed,
@@ -205,7 +228,7 @@ class Comparison:
         }
 
     def _make_hybrid(self, seed: int, has_folder: bool) -> Hybrid:
-        config = self._seeded(seed, _HYBRID)
+        config = self.seeded(seed, _HYBRID)
         if not has_folder:
             config.trainer.logger = False
         self._cli.make(config)
@@ -213,16 +236,34 @@ class Comparison:
         assert hybrid is not None
         return hybrid
 
-    def _seeded(self, seed: int, method: str) -> Namespace:
-        """The config of one run: another network, other noise, other states to exchange."""
+    def seeded(self, seed: int, method: str) -> Namespace:
+        """The config of one run: another network, other noise, other states to exchange, other trajectories.
+
+        Args:
+            seed: Number of the seed.
+            method: Which is run, for its folder.
+        """
         config = self._config.clone()
         config.seed_everything = seed
         config.model.init_args.seed = seed
+        if self._vary_data:
+            config.data.init_args.seed += seed
         if config.data.init_args.observation is not None:
             config.data.init_args.observation.seed += seed
-        config.trainer.default_root_dir = str(self.folder / f"{method.replace(' ', '_')}_seed{seed}")
+        config.trainer.default_root_dir = str(self._folder_of(method, seed))
         _hybrid_in(config).init_args.exchange.seed += seed
         return config
+
+    def _folder_of(self, method: str, seed: int) -> Path:
+        return self.folder / f"{method.replace(' ', '_')}_seed{seed}"
+
+    def _go_on(self, seed: int, method: str) -> Path | None:
+        """The checkpoint of a run that was killed, with callbacks set to go on from it; None if there is none."""
+        path = last_checkpoint(self._folder_of(method, seed))
+        if path is not None:
+            Console().print(f"goes on from {path}", soft_wrap=True, highlight=False)
+            keep_folders(self._cli.trainer.callbacks, path)
+        return path
 
     def _tested_surrogate(self) -> dict[str, float]:
         """Errors of the best checkpoint; of the weights as they are where none was written."""
@@ -253,7 +294,6 @@ def run_compare(options: list[str]) -> int:
     """Run the command.
 
     Args:
-        options: Those of fit, ``--num_seeds`` and ``--num_starts``.
+        options: Those of fit, ``--num_seeds``, ``--num_starts`` and ``--vary_data``.
     """
-    run("fit", options, ComparisonCLI)
-    return 0
+    return run("compare", options, ComparisonCLI)

@@ -55,7 +55,9 @@ def rollout_errors(model: Surrogate | Inversion, datamodule: BurgersDataModule) 
 def parameter_error(inversion: Inversion) -> float | None:
     """Largest |estimate - truth| / truth of what was learned and is known; None if nothing is."""
     assert inversion.result is not None
-    errors = [inversion.result.relative_error(name) for name in inversion.result.estimates]
+    found = inversion.coefficients()  # which a guard may have taken back to an earlier fit
+    estimates = {name: replace(it, value=found[name]) for name, it in inversion.result.estimates.items()}
+    errors = [replace(inversion.result, estimates=estimates).relative_error(name) for name in estimates]
     known = [float(error.abs().max()) for error in errors if error is not None]
     return max(known, default=None)
 
@@ -96,9 +98,10 @@ def summarise(rows: Sequence[Row]) -> dict[str, dict[str, list[float] | None]]:
     return summary
 
 
-def print_table(summary: dict[str, dict[str, list[float] | None]], num_seeds: int) -> None:
+def print_table(summary: dict[str, dict[str, list[float] | None]], num_seeds: int, vary_data: bool) -> None:
     """Mean ± standard deviation, a method per column."""
-    table = Table(title=f"mean ± standard deviation over {num_seeds} seeds")
+    drawn = "trajectories of their own" if vary_data else "the same trajectories"
+    table = Table(title=f"mean ± standard deviation over {num_seeds} seeds, with {drawn}")
     table.add_column("")
     for method in summary:
         table.add_column(method, justify="right")

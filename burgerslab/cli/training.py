@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from burgerslab.cli.default_callbacks import default_callbacks
 from burgerslab.cli.hybrid_fit import find_hybrid, fit_both, options_of_hybrid
+from burgerslab.cli.main import COMMANDS
 from burgerslab.cli.parser import DEFAULT_CLASSES, HELP_ON_CLASSES, ShortErrors, with_default_classes
 from burgerslab.cli.quiet import quiet
 from burgerslab.data import BurgersDataModule, Store, StoreError
@@ -57,6 +58,9 @@ class TrainingCLI(LightningCLI):
     """One command of LightningCLI: model, data and trainer from YAML, with run folder, loggers and checkpoints."""
 
     command = "fit"
+    """Method of the Trainer that is run."""
+    called = "fit"
+    """The command as users know it."""
 
     @classmethod
     def subcommands(cls) -> dict[str, set[str]]:
@@ -70,7 +74,7 @@ class TrainingCLI(LightningCLI):
             parser.link_arguments(f"data.{fact}", f"{_NETWORK}.{fact}", apply_on="instantiate")
         hidden = (
             "Whether to test the best checkpoint, or the solution of an inversion, in the end."
-            if self.command == "fit"
+            if self.called == "fit"
             else SUPPRESS
         )
         parser.add_argument("--test_after_fit", type=bool, default=True, help=hidden)
@@ -175,6 +179,11 @@ class TrainingCLI(LightningCLI):
             trainer.test(self.model, datamodule=self.datamodule, ckpt_path=checkpoint, verbose=False)
         trainer.callbacks = callbacks
 
+    def _add_subcommands(self, parser: LightningArgumentParser, **kwargs: Any) -> None:
+        """Usage and errors name the command as it was called."""
+        super()._add_subcommands(parser, **kwargs)
+        self._subcommand_parsers[self.command].prog = f"burgerslab {self.called}"
+
     def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
         """Lightning's table of test results would repeat that of `TestReport`."""
         parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
@@ -259,10 +268,13 @@ def run(command: str, options: list[str], cli: type[TrainingCLI] = TrainingCLI) 
     """Run one training command.
 
     Args:
-        command: fit, validate, test or predict.
+        command: fit, validate, test, predict, or compare, which fits.
         options: Its options.
         cli: What runs it.
     """
+    cli.called = command
+    description = f"{COMMANDS[command][0].upper()}{COMMANDS[command][1:]}."
+    command = "fit" if command == "compare" else command
     cli.command = command
     with quiet(trained_elsewhere=command != "fit"):
         cli(
@@ -275,7 +287,7 @@ def run(command: str, options: list[str], cli: type[TrainingCLI] = TrainingCLI) 
             seed_everything_default=0,
             trainer_defaults={"default_root_dir": DEFAULT_ROOT, "log_every_n_steps": 10},
             parser_class=TrainingParser,
-            parser_kwargs={"prog": "burgerslab", command: {"epilog": HELP_ON_CLASSES}},
+            parser_kwargs={"prog": "burgerslab", command: {"description": description, "epilog": HELP_ON_CLASSES}},
             save_config_callback=RunFolder,
             save_config_kwargs={"overwrite": True},
             args=[command, *with_default_classes(options)],
