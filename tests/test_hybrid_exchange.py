@@ -6,12 +6,20 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from burgerslab.data import CellRange, Observation, Simulation, TrajectoriesInMemory
+from burgerslab.data import BurgersDataModule, CellRange, Observation, Simulation, TrajectoriesInMemory
 from burgerslab.hybrid import Exchange, Hybrid
 from burgerslab.hybrid.exchange import draw_states, trajectories_of_physics
 from burgerslab.hybrid.surrogate_agent import balanced_weight
-from burgerslab.inversion import Inversion, Viscosity
-from burgerslab.physics import ColeHopf, ConstantViscosity, DivergedError, Domain, RandomFourier
+from burgerslab.inversion import Advection, Inversion, Viscosity
+from burgerslab.physics import (
+    ColeHopf,
+    ConstantViscosity,
+    DivergedError,
+    Domain,
+    LogUniformViscosity,
+    RandomFourier,
+)
+from burgerslab.surrogate import Surrogate, UNet
 from tests.hybrid_run import QUIET, data, fit, make_store, surrogate
 
 SIMULATION = Simulation(
@@ -201,3 +209,50 @@ def test_balanced_terms_are_equal_where_a_phase_begins(store) -> None:
         error = (model.eval().rollout(batch["initial"], 2, batch["static"]) - batch["target"]) / model.std
     squares = error.square().flatten(1).mean(dim=1)
     assert weight * float(squares[27:].sum()) == pytest.approx(float(squares[:27].sum()), rel=1e-5)
+
+
+@pytest.mark.slow
+def test_two_dimensions_a_viscosity_of_each_trajectory_half_precision_and_longer_trajectories(tmp_path) -> None:
+    simulation = Simulation(
+        domain=Domain((1.0, 2.0), (12, 16)),
+        viscosity=LogUniformViscosity(0.05, 0.1),
+        dt=0.02,
+        num_frames=7,
+        num_trajectories=4,
+        initial=RandomFourier(amplitude=0.5, max_mode=1, curl_free=True),
+        scheme=ColeHopf(),
+    )
+    parts = {"train_sim_indices": [0, 1], "val_sim_indices": [2], "test_sim_indices": [3]}
+    datamodule = BurgersDataModule(
+        str(tmp_path / "exact.zarr"),
+        simulation,
+        num_predict_steps=2,
+        batch_size=5,
+        static_fields=["viscosity"],
+        **parts,
+    )
+    inversion = Inversion([Advection(0.7)])
+    exchange = Exchange(alpha=0.8, physical_num_steps=4, surrogate_num_steps=3)
+    hybrid = Hybrid(inversion, num_cycles=1, warmup_epochs=1, max_iterations=6, exchange=exchange)
+
+    class Sources(Callback):
+        def on_train_epoch_end(self, trainer, pl_module) -> None:
+            self.last = trainer.datamodule.training_windows().sources[1:]
+
+    sources = Sources()
+    torch.manual_seed(1)
+    network = UNet(datamodule.in_channels, datamodule.out_channels, datamodule.dimension, filters=4, levels=1)
+    options = {**QUIET, "accelerator": "cpu", "precision": "bf16-true", "default_root_dir": tmp_path}
+    hybrid.fit(pl.Trainer(**options, callbacks=[hybrid, sources]), Surrogate(network), datamodule)
+    (made,) = sources.last
+    # 2 trajectories of 7 - 2 windows ask for 8; 3 trajectories of 5 - 2 windows give 9
+    assert (made.num_frames, len(made)) == (5, 3)
+    assert [(it.num_observed, it.num_generated) for it in hybrid.ledger.records] == [(10, 9)]
+    for number in range(3):
+        expected = np.full((1, 12, 16), np.log(made.viscosity[number]))
+        np.testing.assert_allclose(made.static(number), expected, rtol=1e-6)
+        first = torch.from_numpy(made.frames(number)[:1])
+        viscosity = torch.from_numpy(made.viscosity[number : number + 1])
+        after = inversion.rollout(first, 4, viscosity=viscosity)[0]
+        assert torch.allclose(after, torch.from_numpy(made.frames(number)[1:]), rtol=1e-5, atol=1e-6)
+    assert abs(float(inversion.coefficients()["advection"]) - 1) < 0.02

@@ -56,7 +56,7 @@ def killed(store, folder: Path, begin_with: str, phase: str, exchange: Exchange)
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr

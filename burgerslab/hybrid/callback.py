@@ -57,8 +57,8 @@ class Hybrid(Callback):
             gives all of them together, where a phase begins, the same share in the loss as all observed ones.
         physical_interaction_weight: Weight of the mean square error of generated windows in the inversion's
             objective. ``balanced`` makes both terms equal where a fit begins. ``calibrated`` gives no more than that,
-            and no more than the surrogate agrees with the data on the coefficients: one that is far off hardly pulls,
-            and none moves the inversion by more than its own standard deviation.
+            and no more than the surrogate agrees with the data on the coefficients: it moves what the data tell by a
+            small part of its standard deviation, and decides what they do not tell.
         physical_num_predict_steps: Target frames of the inversion's windows; None is that of the datamodule.
         physical_use_sliding_window: Whether the inversion's windows start at every frame; None is as in the
             datamodule.

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import torch
 from jaxtyping import Float
+from scipy.stats import chi2
 from torch import Tensor
 
 from burgerslab.inversion.diverged_together import raise_together
@@ -17,6 +18,8 @@ from burgerslab.physics import DivergedError
 # Of the largest curvature: what windows do not tell counts as told this little.
 _SMALLEST = 1e-12
 _NUM_HALVINGS = 60
+# Probability that the variance is smaller than was claimed.
+_RISK = 0.05
 
 
 def calibrate(
@@ -28,10 +31,12 @@ def calibrate(
     noise leaves, and by the generated windows, with (w n H / σ²)⁻¹, where H is their curvature, n the number of
     observed values and σ² the variance of the data's residuals. Errors of a surrogate are alike in all its windows,
     so that the claim must come from what it is off, not from how many windows there are: if both covariances are
-    right, the difference c of what the two sources alone would find obeys E[cᵀ (V + (w n H / σ²)⁻¹)⁻¹ c] = P. w is
-    the largest weight with at most that, and at most that of `Objective.balance`. With one number, the variance of
-    the generated windows is c² - V: windows that are far off hardly pull, and none move the result by more than its
-    own standard deviation. Paule and Mandel, J. Res. NBS 87 (1982) 377, find the variance between laboratories so.
+    right, the difference c of what the two sources alone would find has cᵀ (V + (w n H / σ²)⁻¹)⁻¹ c distributed as χ²
+    of P degrees of freedom. (Paule and Mandel, J. Res. NBS 87 (1982) 377, find the variance between laboratories from
+    that.) P numbers tell a variance but roughly; w is such that it is at the upper end of its one-sided 95 %
+    interval, and at most that of `Objective.balance`. One number is then moved by less than 7 % of its standard
+    deviation, and by hardly anything if the windows are far off; a number that the data do not tell is left to the
+    generated windows.
 
     Both minima are those of Gauss-Newton's parabolas.
 
@@ -94,12 +99,13 @@ def largest_weight(
     def contradiction(weight: float) -> float:
         return float((squares * weight * levels / (1 + weight * levels)).sum())
 
-    if contradiction(most) <= len(levels):
+    allowed = float(chi2.ppf(_RISK, len(levels)))
+    if contradiction(most) <= allowed:
         return most
     low, high = 0.0, most
     for _ in range(_NUM_HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if contradiction(middle) <= len(levels) else (low, middle)
+        low, high = (middle, high) if contradiction(middle) <= allowed else (low, middle)
     return low
 
 
