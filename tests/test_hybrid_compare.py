@@ -74,7 +74,7 @@ def test_a_comparison_that_is_killed_in_each_training_ends_in_the_same_table(con
             cwd=root,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root), "SPARED": "yes" if spared else ""},
             capture_output=True,
-            timeout=600,
+            timeout=900,
             check=False,
         )
         return done.returncode

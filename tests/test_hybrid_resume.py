@@ -56,7 +56,7 @@ def killed(store, folder: Path, begin_with: str, phase: str, exchange: Exchange)
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=900,
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -77,10 +77,8 @@ def test_a_run_that_was_killed_while_it_generated_resumes_and_leaves_no_half_a_s
     store, undisturbed_on_disk, tmp_path
 ) -> None:
     checkpoint = killed(store, tmp_path, "physical", "generating", ON_DISK)
-    assert [path.name for path in (tmp_path / "generated").iterdir()] == [
-        "cycle_2_for_physical",
-        "cycle_2_for_surrogate",
-    ]
+    left = {path.name for path in (tmp_path / "generated").iterdir()}
+    assert left == {"cycle_2_for_physical", "cycle_2_for_surrogate"}
     found = run(store, tmp_path / "resumed", "physical", ckpt_path=checkpoint, exchange=ON_DISK)
     assert_same(found, undisturbed_on_disk)
     assert not (tmp_path / "generated").exists()
