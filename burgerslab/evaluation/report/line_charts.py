@@ -180,13 +180,17 @@ def estimate_chart(
 
 
 def _logarithmic(chart: go.Figure, log: bool) -> None:
-    """Powers of ten alone where there are several, else 1, 2 and 5 too: other digits run into each other."""
+    """Powers of ten alone where there are several, else 1, 2 and 5 too: other digits run into each other.
+
+    Within a decade Plotly chooses, for a 2 without a power of ten beside it says nothing.
+    """
     if not log:
         return
     shown = np.concatenate([np.asarray(trace.y, dtype=float) for trace in chart.data])
     shown = shown[np.isfinite(shown) & (shown > 0)]
     decades = math.log10(shown.max() / shown.min()) if shown.size else 0.0
-    chart.update_yaxes(type="log", exponentformat="power", dtick=1 if decades > _DECADES else "D2")
+    dtick = 1 if decades > _DECADES else "D2" if decades > 1 else None
+    chart.update_yaxes(type="log", exponentformat="power", dtick=dtick)
 
 
 def _hovering(chart: go.Figure) -> go.Figure:
