@@ -10,9 +10,8 @@ from torch import Tensor
 from burgerslab.inversion.diverged_together import raise_together
 from burgerslab.inversion.gauss_newton import ArrowMatrix
 from burgerslab.inversion.objective import Batch, Objective
-from burgerslab.inversion.scaled import summed
-from burgerslab.inversion.sensitivity import sensitivities
 from burgerslab.inversion.solvable import Total
+from burgerslab.inversion.window_products import products
 from burgerslab.physics import DivergedError
 
 # Of the largest curvature: what windows do not tell counts as told this little.
@@ -61,7 +60,9 @@ def calibrate(
     except DivergedError as diverged:
         error = diverged
     raise_together(error, total)
-    observed, generated = (summed(matrix, total) for matrix in matrices)
+    observed, generated = (
+        ArrowMatrix(total(matrix.shared), total(matrix.coupling), total(matrix.own)) for matrix in matrices
+    )
     num_shared = objective.num_shared
     sizes = [float(matrix.shared[-1, -1]) for matrix in (observed, generated)]
     weight = sizes[0] / sizes[1] if sizes[1] > 0 else 1.0
@@ -118,25 +119,21 @@ def _reduced(matrix: ArrowMatrix) -> Float[Tensor, "Q Q"]:
     return ArrowMatrix(matrix.shared, matrix.coupling, matrix.own + torch.diag_embed(floors)).schur()
 
 
-@torch.no_grad()
 def _with_residuals(
     objective: Objective, flat: Float[Tensor, " P"], batches: Iterable[Batch]
 ) -> tuple[ArrowMatrix, ArrowMatrix]:
     """Σ w ∂r ∂rᵀ over observed windows and over generated ones, the residual itself being the last shared ∂r."""
-    free = objective.unflatten(flat)
     rows, shared, own = objective.num_rows, objective.num_shared + 1, objective.num_own
     sizes = (shared, shared), (rows, shared, own), (rows, own, own)
     matrices = tuple(ArrowMatrix(*(torch.zeros(size, dtype=torch.float64) for size in sizes)) for _ in range(2))
+    order = [*range(1, shared), 0]
     for batch in batches:
-        selected = objective.select(free, batch)
-        residual = objective.residual(selected, batch).flatten(1)[None]
-        slopes = {name: it.flatten(2) for name, it in sensitivities(objective, selected, batch).items()}
-        of_shared = torch.cat([*(slopes[name] for name in objective.shared), residual])
-        of_own = torch.cat([residual[:0], *(slopes[name] for name in objective.own)])
+        found = (objective.weights(batch)[:, None, None] * products(objective, flat, batch)).cpu()
         numbers = torch.tensor(objective.problem.rows(batch["trajectory"].tolist()))
-        for matrix, counts in zip(matrices, (batch["observed"], ~batch["observed"]), strict=True):
-            weights = objective.weights(batch) * counts
-            matrix.shared.add_(torch.einsum("pbn,qbn,b->pq", of_shared, of_shared, weights).cpu())
-            matrix.coupling.index_add_(0, numbers, torch.einsum("pbn,qbn,b->bpq", of_shared, of_own, weights).cpu())
-            matrix.own.index_add_(0, numbers, torch.einsum("pbn,qbn,b->bpq", of_own, of_own, weights).cpu())
+        is_observed = batch["observed"].cpu()
+        for matrix, counts in zip(matrices, (is_observed, ~is_observed), strict=True):
+            part = found * counts[:, None, None]
+            matrix.shared.add_(part[:, order][:, :, order].sum(dim=0))
+            matrix.coupling.index_add_(0, numbers, part[:, order][:, :, shared:])
+            matrix.own.index_add_(0, numbers, part[:, shared:, shared:])
     return matrices
