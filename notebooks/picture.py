@@ -1,6 +1,6 @@
 """The picture at the top of the README: what partial, noisy data teach a surrogate, an inversion, and both together.
 
-Run ``python notebooks/picture.py`` in the root of the repository; it takes two minutes of one core and writes
+Run ``python notebooks/picture.py`` in the root of the repository; it takes two to four minutes of one core and writes
 ``notebooks/picture.png``. The data and the settings are those of ``configs/burgers_hybrid_experiment.yaml``.
 """
 
