@@ -27,9 +27,14 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(store, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("undisturbed")
-    return {order: run(store, folder / order, order, exchange=EXCHANGE) for order in ("physical", "surrogate")}
+def folder_of_undisturbed(tmp_path_factory):
+    return tmp_path_factory.mktemp("undisturbed")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(store, folder_of_undisturbed):
+    orders = ("physical", "surrogate")
+    return {order: run(store, folder_of_undisturbed / order, order, exchange=EXCHANGE) for order in orders}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,16 @@ def test_a_killed_run_resumes_bit_by_bit(store, undisturbed, tmp_path, begin_wit
     checkpoint = killed(store, tmp_path, begin_with, phase, EXCHANGE)
     found = run(store, tmp_path / "resumed", begin_with, ckpt_path=checkpoint, exchange=EXCHANGE)
     assert_same(found, undisturbed[begin_with])
+
+
+@pytest.mark.slow
+def test_the_last_checkpoint_holds_the_last_fit_of_the_inversion(
+    store, undisturbed, folder_of_undisturbed, tmp_path
+) -> None:
+    checkpoint = folder_of_undisturbed / "surrogate" / "checkpoints" / "hybrid.ckpt"
+    found = run(store, tmp_path, "surrogate", ckpt_path=checkpoint, exchange=EXCHANGE)
+    assert found[1].physical.num_fits == 0
+    assert_same(found, undisturbed["surrogate"])
 
 
 @pytest.mark.slow

@@ -222,7 +222,7 @@ def _physical_state(path: Path, checkpoint: Mapping[str, Any]) -> Mapping[str, A
 def _not_the_last(files: RunFolder, path: Path, inversion: Inversion) -> list[str]:
     """Say so where the checkpoint and the records end with different fits of the inversion.
 
-    With ``begin_with: surrogate``, the last fit of the inversion comes after the last checkpoint.
+    The guard of a hybrid run may take the inversion back after the last checkpoint.
     """
     record = files.folder / "hybrid.json"
     if path != files.last_of_both or not record.exists():

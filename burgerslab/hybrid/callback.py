@@ -172,6 +172,8 @@ class Hybrid(Callback):
                         last, path = schedule.last_epoch(progress.cycle), kept.path or ckpt_path
                         self._surrogate.fit(trainer, surrogate, datamodule, generated, last, path)
                 progress.done.append(agent)
+                if agent == "physical" == schedule.phases[-1]:  # no epoch is still to come that would write it down
+                    kept.renew(trainer, self)
             if progress.cycle:
                 self._record(trainer, surrogate, datamodule)
             datamodule.set_generated([])
@@ -202,7 +204,8 @@ class Hybrid(Callback):
         """The cycle, what has happened in it, and the inversion."""
         return {
             "cycle": self._progress.cycle,
-            "done": list(self._progress.done),
+            # A fit of the surrogate that has nothing left to do takes its weights from the checkpoint.
+            "done": [agent for agent in self._progress.done if agent != "surrogate"],
             "settings": self._settings(),
             "records": self.ledger.state_dict(),
             "guard": self._guard.state_dict(),

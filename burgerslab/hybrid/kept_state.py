@@ -2,11 +2,14 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Checkpoint
+import torch
+from lightning.pytorch.callbacks import Callback, Checkpoint
 
 
 class KeptState(Checkpoint):
@@ -48,14 +51,33 @@ class KeptState(Checkpoint):
         """Write the checkpoint."""
         if trainer.fast_dev_run:  # leaves no files
             return
+        with self._replacing(trainer) as unfinished:
+            trainer.save_checkpoint(unfinished, weights_only=False)  # said, or Lightning says so
+        self.path = self._next
+
+    def renew(self, trainer: pl.Trainer, callback: Callback) -> None:
+        """Bring the state of one callback up to date, that has gone on since the epoch ended.
+
+        Args:
+            trainer: The Trainer of the fits.
+            callback: The callback.
+        """
+        if self.path is None or not trainer.is_global_zero:
+            return
+        checkpoint = torch.load(self.path, map_location="cpu", weights_only=True)
+        checkpoint["callbacks"][callback.state_key] = callback.state_dict()
+        with self._replacing(trainer) as unfinished:
+            torch.save(checkpoint, unfinished)
+
+    @contextmanager
+    def _replacing(self, trainer: pl.Trainer) -> Iterator[Path]:
         unfinished = self._next.with_suffix(".unfinished")
         try:
-            trainer.save_checkpoint(unfinished, weights_only=False)  # said, or Lightning says so
+            yield unfinished
             if trainer.is_global_zero:
                 os.replace(unfinished, self._next)
         finally:
             unfinished.unlink(missing_ok=True)
-        self.path = self._next
 
     def state_dict(self) -> dict[str, Any]:
         """How long the run has taken."""
