@@ -4,8 +4,8 @@ import os
 
 from burgerslab.cli import main
 from tests import small_inversion
+from tests.hybrid_config import CONFIG as HYBRID_CONFIG
 from tests.hybrid_run import make_store
-from tests.test_hybrid_cli import CONFIG as HYBRID_CONFIG
 
 NETWORK = '''
 """A network of a user's own, in the working directory of the run."""
