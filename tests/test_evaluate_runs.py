@@ -16,6 +16,8 @@ def copy_of(run, tmp_path, name="version_0"):
 
 def test_each_kind_of_run_is_read_back_with_its_weights(finished_runs):
     surrogate, inversion, hybrid = (load_run(finished_runs[kind]) for kind in ("surrogate", "inversion", "hybrid"))
+    for run in (surrogate, inversion, hybrid):  # as written, nothing of it made into an object
+        assert run.settings == yaml.safe_load((run.folder / "config.yaml").read_text())
     assert [run.kind for run in (surrogate, inversion, hybrid)] == ["surrogate", "inversion", "hybrid"]
     assert [list(run.models) for run in (surrogate, inversion, hybrid)] == [
         ["surrogate"],
@@ -46,6 +48,9 @@ def test_a_hybrid_run_whose_records_go_on_after_its_checkpoint_says_so(finished_
     assert "hybrid.ckpt and hybrid.json are of different fits: viscosity is 0.0" in note
     assert note.endswith("and 0.0314; taking the first")
     assert load_run(run / "checkpoints" / "best.ckpt").notes == ()
+    (run / "hybrid.json").write_text('{"cycles": [')
+    with pytest.raises(ValueError, match=r"hybrid\.json: this is no JSON .* move it away"):
+        load_run(run)
 
 
 def test_a_checkpoint_or_a_folder_of_runs_names_a_run_too(finished_runs, tmp_path):
@@ -104,6 +109,20 @@ def test_what_is_no_run_is_one_message(finished_runs, tmp_path):
     (run / "config.yaml").unlink()
     with pytest.raises(ValueError, match=r"there are checkpoints but no config\.yaml"):
         load_run(run)
+
+
+def test_a_checkpoint_of_another_version_is_one_message(finished_runs, tmp_path):
+    run = copy_of(finished_runs["inversion"], tmp_path)
+    (path,) = (run / "checkpoints").glob("*.ckpt")
+    written = torch.load(path, weights_only=True)
+    for part, name in ((written["inversion"], "start_number"), (written["inversion"]["problem"], "speed")):
+        kept = part.pop(name)
+        torch.save(written, path)
+        part[name] = kept
+        with pytest.raises(
+            ValueError, match=rf"{path}: .* another version .* it does not tell \['{name}'\]; fit again"
+        ):
+            load_run(run)
 
 
 def _changed(model, change):

@@ -118,9 +118,23 @@ def test_records_of_a_run_are_read_and_damaged_ones_are_told(tmp_path) -> None:
     files = read_files(tmp_path)
     assert files.losses == {"training loss": ([9.0, 19.0], [0.5, 0.25])}
     assert files.validation == {"validation nRMSE": ([0.0], [0.7])}
-    (tmp_path / "hybrid.json").write_text('{"cycles": [')
-    with pytest.raises(ValueError, match=r"hybrid\.json: this is no JSON .* was it cut short"):
-        read_files(tmp_path)
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write("1,29,1.2e-")  # of a run that was killed
+    assert read_files(tmp_path) == files
+    for name, content, message in (
+        ("hybrid.json", b'{"cycles": [', r"hybrid\.json: this is no JSON .* was it cut short"),
+        ("hybrid.json", b"[]", r"hybrid\.json: expected names and values, got list"),
+        ("inversion.npz", b"PK\x03\x04", r"inversion\.npz: these are no arrays of numpy"),
+        (
+            "metrics.csv",
+            b"epoch,step,train/loss\n0,9,0.5\n0,19,0.5e\n",
+            r"metrics\.csv: line 3 is damaged \(could not",
+        ),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            read_files(tmp_path)
+        (tmp_path / name).unlink()
 
 
 def test_words_of_users_are_shown_and_never_run() -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from jsonargparse import ArgumentParser, Namespace
@@ -18,7 +19,7 @@ def instantiate(parser: ArgumentParser, settings: Mapping[str, Any]) -> Namespac
         ArgumentError: If a setting has another type or a class is not found.
         ValueError: If a class refuses its settings.
     """
-    parsed = parser.parse_object(dict(settings))
+    parsed = parser.parse_object(deepcopy(dict(settings)))  # which puts Namespaces in place of nested mappings
     with warnings.catch_warnings():  # jsonargparse 4.49 has renamed the method
         old_name = r"\s*(By default only one Json|``instantiate_classes`)"
         warnings.filterwarnings("ignore", old_name, DeprecationWarning)

@@ -1,6 +1,5 @@
 """Runs read back from their folders: the config, the model with its weights, what it was trained on."""
 
-import json
 import pickle
 from argparse import ArgumentError
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from burgerslab.data import DataDescription, Store, StoreError
 from burgerslab.data.split import Split
 from burgerslab.evaluation.from_settings import innermost, instantiate
 from burgerslab.evaluation.run_folder import RunFolder, find_run
+from burgerslab.evaluation.strict_json import read_record
 from burgerslab.inversion import Inversion
 from burgerslab.surrogate import Surrogate
 
@@ -199,6 +199,8 @@ def _load(path: Path, model: Model, checkpoint: Mapping[str, Any], weights: Mapp
             f"{path}: the checkpoint does not fit the config.yaml of its run "
             f"({lines[min(1, len(lines) - 1)].strip()}): {_CURE}"
         ) from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     model.eval()
     model.requires_grad_(False)
 
@@ -225,9 +227,10 @@ def _not_the_last(files: RunFolder, path: Path, inversion: Inversion) -> list[st
     The guard of a hybrid run may take the inversion back after the last checkpoint.
     """
     record = files.folder / "hybrid.json"
-    if path != files.last_of_both or not record.exists():
+    cycles = read_record(record).get("cycles")
+    if path != files.last_of_both or not cycles:
         return []
-    last = json.loads(record.read_text())["cycles"][-1]["parameters"]
+    last = cycles[-1]["parameters"]
     here = {name: float(value) for name, value in inversion.coefficients().items() if value.ndim == 0}
     changed = [
         f"{name} is {value:.6g} and {last[name]['estimate']:.6g}"

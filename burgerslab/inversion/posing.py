@@ -1,7 +1,7 @@
 """How an inversion is posed: what is learned, through which solver, with which weights."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -19,6 +19,8 @@ from burgerslab.inversion.scaled import ScaledObjective
 from burgerslab.inversion.solvable import Gather, Total
 from burgerslab.inversion.state import Plain
 from burgerslab.physics import Scheme
+
+_OF_CHECKPOINT = frozenset({"learnable_parameters", "problem", "history", "start_number"})
 
 
 @dataclass(frozen=True)
@@ -106,13 +108,20 @@ class Posing:
         }
 
     def check_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
-        """Refuse one that is not of an inversion, or of one with other parameters.
+        """Refuse one that is not of an inversion, of another version, or of an inversion with other parameters.
 
         Raises:
             ValueError: Says why, and what to give.
         """
         if "inversion" not in checkpoint:
             raise ValueError("the checkpoint was not written by an Inversion; choose one from an inversion's run")
+        kept = checkpoint["inversion"]
+        missing = _OF_CHECKPOINT - kept.keys() or {it.name for it in fields(Problem)} - kept["problem"].keys()
+        if missing:
+            raise ValueError(
+                f"the checkpoint was written by another version of burgerslab: it does not tell {sorted(missing)}; "
+                "fit again, or take the version that wrote it"
+            )
         fitted = checkpoint["inversion"]["learnable_parameters"]
         here = self.facts()["model.learnable_parameters"]
         if fitted != here:  # free numbers count from the initial guesses

@@ -1,8 +1,8 @@
 """What lies in a run's folder: metrics.csv, inversion.json, inversion.npz, hybrid.json, evaluation.json."""
 
 import csv
-import json
 import math
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy import ndarray
 
 from burgerslab.evaluation.evaluation_files import SUMMARY
+from burgerslab.evaluation.strict_json import MEND, read_record
 
 # Of the columns of metrics.csv those that say how training goes, in words.
 _LOSSES = {
@@ -20,6 +21,7 @@ _LOSSES = {
     "train/objective": "objective",
 }
 _VALIDATION = {"val/nrmse": "validation nRMSE"}
+_COLUMNS = {"step", "epoch", *_LOSSES, *_VALIDATION}
 _MOST_POINTS = 600
 
 Curve = tuple[list[float], list[float]]
@@ -58,15 +60,18 @@ def read_files(folder: Path) -> RunFiles:
     rows = _rows(folder / "metrics.csv")
     fields: dict[str, ndarray] = {}
     if (path := folder / "inversion.npz").exists():
-        with np.load(path) as archive:
-            fields = {name: archive[name] for name in archive.files}
+        try:
+            with path.open("rb") as file, np.load(file) as archive:
+                fields = {name: archive[name] for name in archive.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path}: these are no arrays of numpy ({error}); {MEND}") from error
     return RunFiles(
         losses=_curves(rows, "step", _LOSSES),
         validation=_curves(rows, "epoch", _VALIDATION),
-        inversion=_json(folder / "inversion.json"),
-        cycles=_json(folder / "hybrid.json").get("cycles", []),
+        inversion=read_record(folder / "inversion.json"),
+        cycles=read_record(folder / "hybrid.json").get("cycles", []),
         fields=fields,
-        evaluation=_json(folder / "evaluation" / SUMMARY),
+        evaluation=read_record(folder / "evaluation" / SUMMARY),
     )
 
 
@@ -79,29 +84,27 @@ def number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[dict[str, float]]:
+    """The numbers of each line; of a run that was killed the last line may be cut short, and is left out."""
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    lines = path.read_text().splitlines(keepends=True)
+    if lines and not lines[-1].endswith("\n"):
+        lines.pop()
+    reader = csv.DictReader(lines)
+    try:
+        return [{name: float(value) for name, value in row.items() if name in _COLUMNS and value} for row in reader]
+    except ValueError as error:
+        raise ValueError(f"{path}: line {reader.line_num} is damaged ({error}); {MEND}") from error
 
 
-def _curves(rows: list[dict[str, str]], place: str, names: dict[str, str]) -> dict[str, Curve]:
+def _curves(rows: list[dict[str, float]], place: str, names: dict[str, str]) -> dict[str, Curve]:
     curves: dict[str, Curve] = {}
     for column, name in names.items():
-        known = [(float(row[place]), float(row[column])) for row in rows if row.get(column) and row.get(place)]
+        known = [(row[place], row[column]) for row in rows if row.keys() >= {place, column}]
         if known:
             # The first of each stretch and the last: a browser shows no more points than pixels.
             stride = max(1, math.ceil(len(known) / _MOST_POINTS))
             kept = known[::stride] + ([known[-1]] if (len(known) - 1) % stride else [])
             curves[name] = ([it[0] for it in kept], [it[1] for it in kept])
     return curves
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: this is no JSON ({error}); was it cut short? Delete it, or fit again") from error
