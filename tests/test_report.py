@@ -174,19 +174,23 @@ def test_what_a_user_can_get_wrong_is_one_message(small_run, tmp_path, capsys) -
 
     run = str(small_run.run)
     assert f"run {tmp_path}: this is no run's folder" in message(str(tmp_path))
-    assert "given twice; a report compares different runs" in message(run, run)
+    assert f"the run {run} best is given twice" in message(run, run)
     assert f"{tmp_path} is a folder; name a file, as in --output={tmp_path / 'report.html'}" in message(
         run, f"--output={tmp_path}"
     )
 
 
-def test_a_run_whose_store_is_gone_is_reported_without_rollouts(finished_runs, tmp_path) -> None:
-    run = shutil.copytree(finished_runs["inversion"], tmp_path / "moved" / "version_0")
-    text = (run / "config.yaml").read_text()
-    (run / "config.yaml").write_text(text.replace("inversion.zarr", "gone.zarr"))
+def test_runs_whose_store_is_gone_are_reported_without_rollouts(finished_runs, tmp_path) -> None:
+    runs = []
+    for owner in ("one", "other"):  # who may call their folders alike
+        runs.append(shutil.copytree(finished_runs["inversion"], tmp_path / owner / "moved" / "version_0"))
+        text = (runs[-1] / "config.yaml").read_text()
+        (runs[-1] / "config.yaml").write_text(text.replace("inversion.zarr", "gone.zarr"))
     path = tmp_path / "report.html"
-    assert main(["report", str(run), f"--output={path}"]) == 0
+    assert main(["report", *map(str, runs), f"--output={path}"]) == 0
     report = path.read_text()
-    assert "has no rollouts here" in report
+    for run in runs:
+        assert f"{run} has no rollouts here" in report
+        assert f"Run {run.parent}</h2>" in report
     assert "Viscosity over iterations" in report
     assert "Energy spectrum" not in report

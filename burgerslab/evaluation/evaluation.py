@@ -23,6 +23,7 @@ from burgerslab.evaluation.forecasts import (
     SchemeForecast,
     scheme_name,
 )
+from burgerslab.evaluation.run_names import named_apart
 from burgerslab.evaluation.runs import Run
 from burgerslab.evaluation.selection import EvaluationData, choose_trajectories
 from burgerslab.evaluation.sweeps import Sweep, sweep_sets
@@ -86,7 +87,7 @@ def evaluate(
     Raises:
         ValueError: If the runs and the data do not go together, or no model can forecast them.
     """
-    named = _named(runs)
+    named = named_apart(runs)
     models = {
         label if len(run.models) == 1 else f"{label} {model}": (label, model)
         for label, run in named.items()
@@ -131,21 +132,6 @@ def _measure(
             found.errors.append(measure_errors(forecast, trajectories))
         except RefusedError as error:
             found.refused.append(str(error))
-
-
-def _named(runs: Sequence[Run]) -> dict[str, Run]:
-    """Runs by names that differ: folder and version, or the whole path, or with the checkpoint."""
-    spellings: tuple[Callable[[Run], str], ...] = (
-        lambda run: run.name,
-        lambda run: str(run.folder),
-        lambda run: f"{run.folder} {next(iter(run.checkpoints.values())).stem}",
-    )
-    for spelling in spellings:
-        names = [spelling(run) for run in runs]
-        if len(set(names)) == len(runs):
-            return dict(zip(names, runs, strict=True))
-    twice = next(name for name in names if names.count(name) > 1)
-    raise ValueError(f"the run {twice} is given twice; name each once")
 
 
 def _doubts(test: TrajectorySet, schemes: Sequence[Scheme]) -> list[str]:

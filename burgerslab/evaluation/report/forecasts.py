@@ -16,6 +16,7 @@ from burgerslab import metrics
 from burgerslab.data import Store, StoreError
 from burgerslab.evaluation.error_table import Errors, measure_errors
 from burgerslab.evaluation.forecasts import Forecast, ModelForecast, Persistence, RefusedError
+from burgerslab.evaluation.line_styles import TRUTH
 from burgerslab.evaluation.runs import Run
 from burgerslab.evaluation.selection import EvaluationData, choose_trajectories
 from burgerslab.evaluation.trajectory_sets import TrajectorySet
@@ -57,10 +58,11 @@ def model_labels(runs: Sequence[Run]) -> dict[tuple[str, str], str]:
     Args:
         runs: With different names.
     """
-    folders = [run.name.split("/")[0] for run in runs]
+    folders = [run.name.rpartition("/")[0] or run.name for run in runs]
     labels = {}
     for run, folder in zip(runs, folders, strict=True):
-        short = folder if folders.count(folder) == 1 else run.name
+        is_clear = folders.count(folder) == 1 and folder not in (TRUTH, Persistence.name)
+        short = folder if is_clear else run.name
         for model in run.models:
             labels[run.name, model] = short if len(run.models) == 1 else f"{short}: {model}"
     return labels

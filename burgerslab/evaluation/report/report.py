@@ -1,6 +1,7 @@
 """Runs as one page."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import lightning
@@ -21,6 +22,7 @@ from burgerslab.evaluation.report.sections import (
 )
 from burgerslab.evaluation.report.settings_tables import settings_blocks
 from burgerslab.evaluation.report.training_section import training_section
+from burgerslab.evaluation.run_names import named_apart
 from burgerslab.evaluation.runs import Run
 from burgerslab.evaluation.selection import EvaluationData
 
@@ -34,7 +36,7 @@ def make_page(runs: Sequence[Run], data: EvaluationData, store_facts: StoreFacts
     """Roll out runs and put everything that is known of them on one page.
 
     Args:
-        runs: Loaded runs, with different names.
+        runs: Loaded runs.
         data: Which trajectories to roll out over.
         store_facts: Tells what is in a store, what made it, and whether it obeys the equation.
         command: What makes the page, for its head.
@@ -42,13 +44,12 @@ def make_page(runs: Sequence[Run], data: EvaluationData, store_facts: StoreFacts
     Raises:
         ValueError: If there are no runs, or the same is given twice.
     """
-    names = [run.name for run in runs]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"run {', '.join(sorted(twice))}: given twice; a report compares different runs")
     if not runs:
         raise ValueError("a report needs at least one run")
+    runs = [replace(run, name=name) for name, run in named_apart(runs).items()]
     labels = model_labels(runs)
-    short = {run.name: labels[run.name, next(iter(run.models))].split(": ")[0] for run in runs}
+    first = {run.name: next(iter(run.models)) for run in runs}
+    short = {name: labels[name, model].removesuffix(f": {model}") for name, model in first.items()}
     files = {run.name: read_files(run.folder) for run in runs}
     forecasts, remarks = roll_out(runs, labels, data)
     notes = [f"{run.name}: {note}" for run in runs for note in run.notes]
