@@ -88,12 +88,21 @@ def test_a_worker_with_other_versions_is_refused(client, tmp_path, monkeypatch):
         generate(line_simulation(), tmp_path / "s.zarr", progress=False, client=client)
 
 
+def test_a_worker_with_another_instruction_set_is_told(client, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(cluster_blocks, "cpu_capability", lambda: "SSE")
+    generate(line_simulation(), tmp_path / "s.zarr", block_size=5, progress=False, client=client)
+    own = torch.backends.cpu.get_cpu_capability()
+    (told,) = (record.getMessage() for record in caplog.records if "CPU" in record.getMessage())
+    assert f"a worker's CPU computes with {own}, that of this process with SSE: results may differ" in told
+
+
 def test_a_worker_that_does_not_see_the_store_says_so(client, tmp_path):
     constants = {
         "pickled": cloudpickle.dumps(line_simulation()),
         "path": str(tmp_path / "elsewhere.zarr"),
         "identity": "",
         "versions": cluster_blocks.provenance(),
+        "capability": cluster_blocks.cpu_capability(),
     }
     with pytest.raises(ClusterError, match=r"does not see .*elsewhere\.zarr.* a file system that all machines share"):
         list(results(client, cluster_blocks.make_block, [0], **constants))

@@ -19,7 +19,7 @@ _KEYS_OF_FIT = (
 
 _HELP_ON_CLUSTER = (
     "Simulate in the processes of a Dask cluster: local:N for N on this machine, or a scheduler's address such as "
-    "tcp://host:8786. The store is the same to the bit. Needs the extra burgerslab[cluster]."
+    "tcp://host:8786. The store is the same to the bit on CPUs alike. Needs the extra burgerslab[cluster]."
 )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from burgerslab.data.provenance import provenance
+from burgerslab.data.provenance import cpu_capability, provenance
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -105,11 +105,12 @@ def _silent(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def on_worker(versions: Mapping[str, str], num_threads: int = 1) -> Iterator[set[str]]:
+def on_worker(versions: Mapping[str, str], capability: str, num_threads: int = 1) -> Iterator[set[str]]:
     """What a task does its work in: alone in its process, with so many threads of torch.
 
     Args:
         versions: Those of the client, see `provenance`.
+        capability: That of the client, see `cpu_capability`.
         num_threads: Threads of torch.
 
     Yields:
@@ -129,6 +130,11 @@ def on_worker(versions: Mapping[str, str], num_threads: int = 1) -> Iterator[set
             "the same versions there"
         )
     remarks = set()
+    if (own := cpu_capability()) != capability:
+        remarks.add(
+            f"a worker's CPU computes with {own}, that of this process with {capability}: results may differ in "
+            "their last bits from those of one process. Use CPUs of the same instruction set where bits matter"
+        )
     if worker.state.nthreads > 1:
         remarks.add("a worker works on one thing at a time, whatever its --nthreads; start it with --nthreads 1")
     if os.environ.get("MALLOC_TRIM_THRESHOLD_") == "65536":

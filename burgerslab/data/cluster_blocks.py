@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from burgerslab.data.block_simulator import BlockSimulator
 from burgerslab.data.cluster import ClusterError, on_worker, results
-from burgerslab.data.provenance import provenance
+from burgerslab.data.provenance import cpu_capability, provenance
 from burgerslab.data.simulation import Simulation
 from burgerslab.data.store_errors import StoreMissingError
 from burgerslab.data.store_writer import StoreWriter
@@ -49,6 +49,7 @@ def make_on_cluster(client: "Client", simulation: Simulation, writer: StoreWrite
         "path": str(writer.path),
         "identity": writer.identity,
         "versions": provenance(),
+        "capability": cpu_capability(),
     }
     for block, _ in results(client, make_block, blocks, **constants):
         yield writer.trajectories(block)
@@ -63,7 +64,7 @@ def make_on_cluster(client: "Client", simulation: Simulation, writer: StoreWrite
 
 
 def make_block(
-    block: int, *, pickled: bytes, path: str, identity: str, versions: dict[str, str]
+    block: int, *, pickled: bytes, path: str, identity: str, versions: dict[str, str], capability: str
 ) -> tuple[None, set[str]]:
     """Task of a worker: simulate and write one block, unless it is finished already.
 
@@ -73,8 +74,9 @@ def make_block(
         path: The store.
         identity: That of the store.
         versions: Those of the client.
+        capability: That of the client's CPU.
     """
-    with on_worker(versions) as remarks:
+    with on_worker(versions, capability) as remarks:
         simulator = _simulator(pickled)
         writer = _writer(Path(path), identity)
         for number, trajectories in writer.pending([block]):

@@ -36,7 +36,8 @@ def generate(
         block_size: Trajectories per batch, chunk and step of progress; None chooses about 13 MB.
         progress: Show a progress bar.
         client: Of a Dask cluster, see `connected`, whose workers simulate the blocks and write them to the store,
-            which must lie where all of them see it. The store is the same to the bit.
+            which must lie where all of them see it. The store is the same to the bit if all CPUs have the same
+            instruction set; a warning says so if not.
 
     Returns:
         The complete store.

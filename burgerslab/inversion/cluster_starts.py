@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from burgerslab.data.cluster import ClusterError, connected, on_worker, results
-from burgerslab.data.provenance import provenance
+from burgerslab.data.provenance import cpu_capability, provenance
 from burgerslab.inversion.chunks import Chunks
 from burgerslab.inversion.objective import Objective
 from burgerslab.inversion.solve_again import SolveAgain, Solved
@@ -46,14 +46,21 @@ def attempt_on_cluster(
         alone = SolveAgain(Chunks(list(again.chunks)), _alone, again.device, again.settings)
         # A task's result, which is made again if its worker dies; scattered data would be lost.
         problem = client.submit(_kept, cloudpickle.dumps((alone, objective)), pure=False)
-        constants = {"problem": problem, "versions": provenance(), "num_threads": torch.get_num_threads()}
+        constants = {"versions": provenance(), "capability": cpu_capability(), "num_threads": torch.get_num_threads()}
         numbered = list(enumerate(origins))
-        found = {number: solved for (number, _), solved in results(client, attempt, numbered, **constants)}
+        found = {
+            number: solved for (number, _), solved in results(client, attempt, numbered, problem=problem, **constants)
+        }
     return [found[number] for number in range(len(origins))]
 
 
 def attempt(
-    start: tuple[int, Float[Tensor, " P"]], *, problem: bytes, versions: dict[str, str], num_threads: int
+    start: tuple[int, Float[Tensor, " P"]],
+    *,
+    problem: bytes,
+    versions: dict[str, str],
+    capability: str,
+    num_threads: int,
 ) -> tuple[Solved | None, set[str]]:
     """Task of a worker: one solve.
 
@@ -61,11 +68,12 @@ def attempt(
         start: Number and free numbers of the start.
         problem: Pickled `SolveAgain` and `Objective`.
         versions: Those of the client.
+        capability: That of the client's CPU.
         num_threads: Threads of torch, which sums depend on.
     """
     import cloudpickle
 
-    with on_worker(versions, num_threads) as remarks:
+    with on_worker(versions, capability, num_threads) as remarks:
         again, objective = cloudpickle.loads(problem)
         return again.attempt(objective, start[1]), remarks
 
