@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
-from burgerslab.inversion import Problem, Viscosity
-from burgerslab.inversion.first_frame_noise import _add_responses, _effects_of_a_draw
+from burgerslab.inversion import Gaussian, Problem, Viscosity
+from burgerslab.inversion.first_frame_noise import _add_responses, _effects_of_a_draw, first_frame_noise
+from burgerslab.inversion.gauss_newton import curvature_of_regularisation, gauss_newton
 from burgerslab.inversion.objective import Objective
 from burgerslab.inversion.window_products import over_windows, products
 from burgerslab.physics import Domain, FiniteDifference, Rollout
@@ -13,7 +14,7 @@ CELLS, DT, NUM_STEPS, NUM_FRAMES, VISCOSITY = 32, 0.02, 3, 8, 0.02
 STARTS = range(NUM_FRAMES - NUM_STEPS)
 
 
-def _objective(scale: float) -> Objective:
+def _objective(scale: float, prior: Gaussian | None = None, noise_std: float | None = None) -> Objective:
     problem = Problem(
         domain=Domain((1.0,), (CELLS,)),
         dt=DT,
@@ -26,7 +27,8 @@ def _objective(scale: float) -> Objective:
         speed=(1.0,),
         viscosity=np.full(2, VISCOSITY),
     )
-    return Objective(problem, [Viscosity(VISCOSITY)], Rollout(FiniteDifference(), problem.domain, DT))
+    rollout = Rollout(FiniteDifference(), problem.domain, DT)
+    return Objective(problem, [Viscosity(VISCOSITY, prior=prior)], rollout, noise_std=noise_std)
 
 
 def _trajectories(objective: Objective) -> torch.Tensor:
@@ -77,3 +79,15 @@ def test_the_bias_is_that_of_a_linear_equation() -> None:
     num_windows = len(batch["start"])
     np.testing.assert_allclose(float(carried), num_windows * left.sum(), rtol=0.2)
     np.testing.assert_allclose(float(bend), -num_windows * (steps * decay * left).sum(), rtol=0.2)
+
+
+def test_a_prior_that_says_more_than_the_data_is_what_is_left_of_uncertainty() -> None:
+    noise, prior = 0.05, Gaussian(VISCOSITY, 1e-3 * VISCOSITY)
+    objective = _objective(scale=1.0, prior=prior, noise_std=noise)
+    frames, flat = _trajectories(objective), objective.start()
+    chunks = [_windows(frames + noise * torch.randn(frames.shape, dtype=torch.float64))]
+    squares, information = gauss_newton(objective, flat, chunks, lambda total: total, weighted=False)
+    regular = curvature_of_regularisation(objective, flat)
+    found = first_frame_noise(objective, flat, information, regular, squares, chunks, lambda total: total)
+    np.testing.assert_allclose(float(found.posterior.shared.sqrt()), 1e-3, rtol=0.1)
+    np.testing.assert_allclose(found.posterior.noise_std, noise, rtol=0.1)

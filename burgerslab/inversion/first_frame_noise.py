@@ -6,10 +6,11 @@ first of one window and data of others. To first order in the noise e, the gradi
 
     c(s) = Σ_t J_tᵀ ∂r_t of the window that starts at s, minus ∂r of frame s in every window that it is data of,
 
-J_t the derivative of frame t with respect to the first. With independent noise of variance σ², the numbers found have
-the covariance σ² H⁻¹ (Σ_s c cᵀ) H⁻¹. To second order g has a mean, since the errors that noise makes of r and of ∂r
-are correlated: it biases the numbers by -H⁻¹ E[g], most where windows are short (regression dilution: Fuller,
-Measurement Error Models (1987), section 1.1).
+J_t the derivative of frame t with respect to the first. With independent noise of variance σ², the numbers found are
+off by a covariance of σ² H⁻¹ (Σ_s c cᵀ + m R) H⁻¹: R is the share of priors in H, whose means are off by their
+standard deviations, and m in how many windows a value occurs. To second order g has a mean, since the errors that
+noise makes of r and of ∂r are correlated: it biases the numbers by -H⁻¹ E[g], most where windows are short
+(regression dilution: Fuller, Measurement Error Models (1987), section 1.1).
 """
 
 from collections.abc import Iterable
@@ -100,10 +101,11 @@ def first_frame_noise(
     variance = sum_of_squares / max(1.0, num_values)
     scatter = (responses @ responses.mT).sum(dim=1)
     shared = objective.num_shared
+    of_priors = regular.scaled(problem.num_observed * problem.scale**2)
     spread = ArrowMatrix(
         scatter[:, :shared, :shared].sum(0), scatter[:, :shared, shared:], scatter[:, shared:, shared:]
-    )
-    inverse = torch.linalg.inv((information + regular.scaled(problem.num_observed * problem.scale**2)).dense())
+    ) + of_priors.scaled(problem.overlap)
+    inverse = torch.linalg.inv((information + of_priors).dense())
     covariance = variance * inverse @ spread.dense() @ inverse
     own = [
         covariance[start : start + objective.num_own, start : start + objective.num_own]
