@@ -64,6 +64,20 @@ def test_each_iteration_knows_its_objective_gradient_and_evaluations():
     assert iterations[-1].gradient_norm == found.gradient_norm
 
 
+@pytest.mark.parametrize("start", [[1.4e-7], [-2.0e-7, 1.0e-7]])
+def test_a_start_that_is_a_minimum_but_for_rounding_converges_at_once(start):
+    def rounded(x):  # 128 ulp more than at the start, as sums over many windows may be
+        return 1.0 + 0.5 * float(x @ x) + (0.0 if np.array_equal(x, start) else 2.0**-45)
+
+    evaluate = Counted(rounded, np.copy)
+    bounds = [(-40.0, 40.0)] * len(start)
+    found = solve(evaluate, np.array(start), bounds)
+    assert found.converged
+    assert found.message == "CONVERGENCE: DECREASE LEFT <= REL_TOL"
+    assert np.array_equal(found.x, start)
+    assert found.num_evaluations == 2
+
+
 @pytest.mark.parametrize("length", [0, 1, 7, 20])
 def test_a_record_continues_a_solve_bit_by_bit_without_repeating_an_evaluation(length):
     record = EvaluationRecord()

@@ -13,6 +13,8 @@ from burgerslab.physics import DivergedError
 
 Bounds = Sequence[tuple[float | None, float | None]]
 
+_SLOPE_LEFT = 0.9  # of that where the search begins, at which L-BFGS-B's line search is content
+
 
 def solve(
     evaluate: Callable[[Vector], tuple[float, Vector]],
@@ -27,7 +29,9 @@ def solve(
     Iterates are those of ``scipy.optimize.minimize(method="L-BFGS-B")``, bit by bit. Where a trial point diverges,
     f is replaced by a parabola along the search direction that is higher than the last accepted point and has its
     minimum a tenth of the way to the trial; hence the line search goes back there. Such a point is never accepted
-    and never enters the memory of curvatures.
+    and never enters the memory of curvatures. A line search ends the solve as converged where gradients find its
+    minimum, but the decrease that they tell is below ``rel_tol``: rounding errors may hide it from f, and scipy would
+    search on to its limit of trials.
 
     Args:
         evaluate: f and ∇f at a point. Where f is not defined it may raise `DivergedError` or return infinities or
@@ -45,7 +49,7 @@ def solve(
     """
     start = np.asarray(start, dtype=np.float64)
     _check_start(start, bounds)
-    run = _Run(evaluate, EvaluationRecord() if record is None else record, bounds, on_iteration)
+    run = _Run(evaluate, EvaluationRecord() if record is None else record, bounds, on_iteration, settings.rel_tol)
     options = {
         "gtol": settings.abs_tol,
         "ftol": settings.rel_tol,
@@ -57,6 +61,8 @@ def solve(
         result = minimize(
             run.answer, start, jac=True, method=settings.method, bounds=bounds, callback=run.accept, options=options
         )
+    except _SettledError:
+        return run.solution(True, "CONVERGENCE: DECREASE LEFT <= REL_TOL", stopped_early=False)
     except _StopError as stop:
         return run.solution(False, f"stopped by {stop.reason}", stopped_early=True)
     return run.solution(bool(result.success), str(result.message), stopped_early=False)
@@ -84,6 +90,10 @@ class _StopError(Exception):
         self.reason = reason
 
 
+class _SettledError(Exception):
+    """Carries it through scipy that no line search can do better."""
+
+
 class _Run:
     """One solve: what scipy calls, and what is remembered between its calls."""
 
@@ -93,8 +103,10 @@ class _Run:
         record: EvaluationRecord,
         bounds: Bounds | None,
         on_iteration: Callable[[Iteration], str | None] | None,
+        rel_tol: float,
     ) -> None:
         self._evaluate = evaluate
+        self._rel_tol = rel_tol
         self._record = record
         self._bounds = bounds
         self._on_iteration = on_iteration
@@ -108,6 +120,8 @@ class _Run:
         """What scipy is told of a point."""
         if self._reason is not None:  # only now, for scipy tests the tolerances before it asks again
             raise _StopError(self._reason)
+        if self._is_settled():
+            raise _SettledError
         evaluation = self._look_up(x.copy())
         self._num_evaluations += 1
         self._last = evaluation
@@ -117,6 +131,18 @@ class _Run:
             self._num_diverged += 1
             return _wall(self._accepted, x)
         return evaluation.objective, evaluation.gradient.copy()
+
+    def _is_settled(self) -> bool:
+        """Whether scipy has refused a trial that, by its gradients, is as good as it could tell from f."""
+        accepted, trial = self._accepted, self._last
+        if accepted is None or trial is None or trial is accepted or trial.diverged:
+            return False
+        step = trial.x - accepted.x
+        before, after = float(accepted.gradient @ step), float(trial.gradient @ step)
+        # The trapezoidal rule for f(trial) - f(accepted), and the condition of scipy's line search on the slope.
+        return abs(before + after) / 2 <= self._rel_tol * max(abs(accepted.objective), 1.0) and abs(after) <= (
+            _SLOPE_LEFT * abs(before)
+        )
 
     def accept(self, intermediate_result: object) -> None:
         """Take the point evaluated last; scipy calls this with what it has accepted."""
