@@ -81,6 +81,8 @@ def test_lines_are_those_of_the_figures() -> None:
     bands = [trace.y[0] for trace in chart.data if not trace.name]
     assert bands == [2.0, 10.0, 4.0, 20.0]
     assert chart.layout.yaxis.type == "log"
+    few = band_chart(TIMES, {"one": np.array([[1.0], [4.0]]) * np.ones(9)}, "energy")
+    assert [trace.y[0] for trace in few.data] == [1.0, 4.0, 2.5]  # the median of two lies between them
     spectrum = spectrum_chart(TIMES, {"truth": 10.0 ** -np.arange(5.0) * np.ones((9, 1))})
     assert len(spectrum.data) == 4
     np.testing.assert_allclose(spectrum.data[3].y, [1e-1, 1e-2, 1e-3, 1e-4], rtol=1e-6)

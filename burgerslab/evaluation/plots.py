@@ -111,8 +111,7 @@ def error_growth_figure(
     styles = line_styles(curves)
     for label, values in curves.items():
         style = styles[label]
-        ranked = np.sort(values, axis=0)
-        low, median, high = (drawable(ranked[round(share * (len(ranked) - 1))], log) for share in (0.1, 0.5, 0.9))
+        low, median, high = (drawable(part, log) for part in median_and_band(values))
         ax.plot(times, median, label=label, marker=marker, **style)
         if len(values) > 1:
             ax.fill_between(times, low, high, color=style["color"], alpha=0.15, linewidth=0)
@@ -194,6 +193,19 @@ def _best_known_layer(true: ndarray) -> int:
     known = np.isfinite(true).sum(axis=(0, 1, 2))
     middle = true.shape[3] // 2
     return min(np.flatnonzero(known == known.max()).tolist(), key=lambda layer: abs(layer - middle))
+
+
+def median_and_band(values: Float[ndarray, "R T"]) -> tuple[Float[ndarray, " T"], ...]:
+    """The value that 10 % of trajectories stay below, the median, and the value that 90 % stay below.
+
+    Args:
+        values: Of each trajectory; nan counts as larger than everything.
+    """
+    ranked = np.sort(values, axis=0)
+    last = len(ranked) - 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        median = ranked[last // 2] / 2 + ranked[len(ranked) // 2] / 2
+    return ranked[round(0.1 * last)], median, ranked[round(0.9 * last)]
 
 
 def drawable(values: Float[ndarray, " T"], log: bool) -> Float[ndarray, " T"]:

@@ -28,8 +28,8 @@ def evaluation_blocks(evaluation: Mapping[str, Any]) -> list[Block]:
         for run, by_metric in by_run.items():
             rows.append([trajectories, run, *(_cell(by_metric[name]) for name in _METRICS)])
     caption = (
-        f"Of evaluation.json. Means over trajectories and frames, below them {evaluation['interval']}. Schemes know "
-        "the true viscosity."
+        f"Of evaluation.json. Means over trajectories and frames, below them intervals ({evaluation['interval']}). "
+        "Schemes know the true viscosity."
     )
     columns = ["trajectories", "forecast", *_METRICS.values()]
     blocks: list[Block] = [Table(columns, rows, caption, num_labels=2, title="Beside numerical schemes")]

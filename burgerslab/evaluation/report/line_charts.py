@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 from burgerslab.evaluation.energy_plots import energy_range
 from burgerslab.evaluation.field_panels import MAX_NUM_COLUMNS
 from burgerslab.evaluation.line_styles import LINE_COLOURS, TRUTH_COLOUR
-from burgerslab.evaluation.plots import drawable
+from burgerslab.evaluation.plots import drawable, median_and_band
 from burgerslab.evaluation.report.chart_style import compact, faint, line_options, plain, styled
 from burgerslab.evaluation.time_labels import time_labels
 
@@ -40,8 +40,7 @@ def band_chart(
     log = log and any(bool((values > 0).any()) for values in curves.values())
     x = compact(times)
     for label, values in curves.items():
-        ranked = np.sort(values, axis=0)
-        low, median, high = (drawable(ranked[round(share * (len(ranked) - 1))], log) for share in (0.1, 0.5, 0.9))
+        low, median, high = (drawable(part, log) for part in median_and_band(values))
         line = options[label]
         if len(values) > 1:
             band = {
