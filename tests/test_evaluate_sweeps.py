@@ -140,3 +140,10 @@ def test_other_data_than_those_trained_on_are_refused_or_new(tmp_path):
     assert "all 3 trajectories are new to it" in "".join(found.notes)
     with pytest.raises(ValueError, match=r"sweep: .*other.zarr was not simulated"):
         evaluate([run], tmp_path, EvaluationData(str(other.path)), sweep=Sweep(viscosity=(0.1,)), timing=None)
+
+
+def test_what_would_be_one_set_or_no_forecast_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"sweep\.viscosity has 0\.1 twice"):
+        Sweep(viscosity=(0.1, 0.2, 0.10000001))
+    with pytest.raises(ValueError, match=r"data\.num_frames must be at least 2, .*, got 0"):
+        EvaluationData(num_frames=0)

@@ -29,6 +29,10 @@ class EvaluationData:
     eval_batch_size: int | None = None
 
     def __post_init__(self) -> None:
+        if self.num_frames is not None and self.num_frames < 2:
+            raise ValueError(
+                f"data.num_frames must be at least 2, the first and one to forecast, got {self.num_frames}"
+            )
         if self.eval_batch_size is not None and self.eval_batch_size < 1:
             raise ValueError(f"data.eval_batch_size must be at least 1, got {self.eval_batch_size}")
 

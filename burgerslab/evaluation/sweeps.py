@@ -64,6 +64,10 @@ class Sweep:
                 raise ValueError(f"sweep.{name} must be positive and finite, got {wrong[0]}")
         if wrong := [value for value in self.resolution if value < 8]:
             raise ValueError(f"sweep.resolution must be at least 8 cells, got {wrong[0]}")
+        for name in ("viscosity", "amplitude", "resolution"):
+            told = [f"{value:g}" for value in getattr(self, name)]  # names of sets and stores
+            if twice := [value for value in told if told.count(value) > 1]:
+                raise ValueError(f"sweep.{name} has {twice[0]} twice (to six digits); name each value once")
         if self.num_trajectories < 1 or self.seed < 0:
             raise ValueError("sweep.num_trajectories must be at least 1, and sweep.seed not negative")
 
