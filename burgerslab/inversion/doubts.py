@@ -69,8 +69,14 @@ def _undetermined(objective: Objective, found: dict[str, Estimate], posterior: P
     messages = []
     for name, estimate in found.items():
         if name == "initial_state":
-            continue
-        if not bool(torch.isfinite(estimate.std).all()):
+            unknown = torch.isinf(estimate.std).flatten(1).any(dim=1).nonzero()[:, 0].tolist()
+            if unknown:
+                rows = ", ".join(str(objective.problem.trajectories[row]) for row in unknown[:8])
+                messages.append(
+                    f"the data do not determine all modes of the initial_state of {len(unknown)} trajectories ({rows}"
+                    f"{', ...' if len(unknown) > 8 else ''}): give InitialState fewer num_modes, or observe more"
+                )
+        elif not bool(torch.isfinite(estimate.std).all()):
             messages.append(
                 f"the data do not determine {name}, or not together with the other parameters: fix one of them, give "
                 "it a prior, or observe more frames, in which the flow changes"

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd import functional
 
@@ -15,21 +15,26 @@ QUANTILE = 1.959963984540054
 """Half the width of a 95 % interval in standard deviations of a Gaussian."""
 
 _LARGEST_CONDITION = 1e12
+# Of values than of numbers that are fitted to them; less is rounding.
+_FEWEST_MORE = 1e-6
+# Share of a number, in squares, that lies along what the data do not tell.
+_UNTOLD = 1e-6
 
 
 @dataclass(frozen=True)
 class Posterior:
     """Covariances of the free numbers, the noise estimated from the residuals.
 
-    With the residuals r, σ² = Σ r² / (n - p) for n values and p free numbers, and the covariance is
-    σ² (Σ ∂r ∂rᵀ + σ² Λ)⁻¹, Λ the curvature of roughness and priors. Values that several windows share count once: n,
-    Σ r² and Σ ∂r ∂rᵀ are divided by `Problem.overlap`.
+    With the residuals r and H = Σ ∂r ∂rᵀ + σ² Λ, Λ the curvature of roughness and priors, the covariance is σ² H⁻¹,
+    and σ² = Σ r² / (n - p) for n values, p being the trace of H⁻¹ Σ ∂r ∂rᵀ: the number of free numbers, less what
+    roughness and priors say of them. Values that several windows share count once: n, Σ r² and Σ ∂r ∂rᵀ are divided
+    by `Problem.overlap`. Unless there are more than p values, nothing is known.
 
     Args:
         noise_std: σ, units L/T.
         shared: Covariance of the free numbers that all trajectories share, ``(P, P)``; infinite where the data do
             not tell them.
-        own: Covariance of those of each trajectory, ``(trajectory, Q, Q)``.
+        own: Covariance of those of each trajectory, ``(trajectory, Q, Q)``; infinite in the same case.
     """
 
     noise_std: float
@@ -82,19 +87,21 @@ def laplace(
         sum_of_squares: Σ r² over the observed windows.
     """
     problem = objective.problem
-    num_values = problem.num_observed / problem.overlap
-    num_free = objective.num_shared + objective.num_rows * objective.num_own
-    freedom = max(1.0, num_values - num_free)
-    variance = sum_of_squares / problem.overlap / freedom
     # J is the misfit over num_observed · scale²: its regularisation in the units of Σ r² / overlap.
-    unit = problem.num_observed * problem.scale**2 / problem.overlap
-    matrix = information.scaled(1 / problem.overlap) + regular.scaled(unit)
-    shared = variance * _inverse(matrix.schur() if objective.num_own else matrix.shared)
-    if not objective.num_own:
-        return Posterior(math.sqrt(variance), shared, matrix.own)
-    gains = matrix.gains()
-    own = variance * torch.cholesky_inverse(torch.linalg.cholesky(matrix.own)) + gains @ shared @ gains.mT
-    return Posterior(math.sqrt(variance), shared, own)
+    of_priors = regular.scaled(problem.num_observed * problem.scale**2 / problem.overlap)
+    matrix = information.scaled(1 / problem.overlap) + of_priors
+    alone, untold = _inverses(matrix.own)
+    gains = alone @ matrix.coupling.mT
+    shared = _inverse(matrix.shared - (matrix.coupling @ gains).sum(dim=0))
+    own = alone + gains @ shared @ gains.mT
+    from_priors = float((shared * of_priors.shared).sum() + (own * of_priors.own).sum())
+    num_free = objective.num_free - (from_priors if math.isfinite(from_priors) else 0.0)
+    freedom = problem.num_observed / problem.overlap - num_free
+    variance = sum_of_squares / problem.overlap / max(1.0, freedom)
+    if freedom < _FEWEST_MORE:
+        return Posterior(math.sqrt(variance), *(torch.full_like(part, torch.inf) for part in (shared, own)))
+    own = torch.where(untold[:, :, None] | untold[:, None, :], torch.inf, variance * own)
+    return Posterior(math.sqrt(variance), variance * shared, own)
 
 
 def estimates(
@@ -197,6 +204,8 @@ def _of_field(objective: Objective, name: str, free: Tensor, covariance: Tensor)
     value = learnable.coefficient(free, problem)
     jacobian = functional.jacobian(lambda numbers: learnable.coefficient(numbers, problem), free).flatten(0, -2)
     std = torch.einsum("np,pq,nq->n", jacobian, covariance, jacobian).clamp_min(0).sqrt().reshape(value.shape)
+    if not bool(torch.isfinite(covariance).all()):
+        std = torch.full_like(value, torch.inf)
     return Estimate(value, std, value - QUANTILE * std, value + QUANTILE * std)
 
 
@@ -213,3 +222,23 @@ def _inverse(matrix: Float[Tensor, "P P"]) -> Float[Tensor, "P P"]:
     if values[0] * _LARGEST_CONDITION <= values[-1]:
         return torch.full_like(matrix, torch.inf)
     return (vectors / values) @ vectors.T / scale[:, None] / scale
+
+
+def _inverses(matrices: Float[Tensor, "W Q Q"]) -> tuple[Float[Tensor, "W Q Q"], Bool[Tensor, "W Q"]]:
+    """Inverses of symmetric matrices, on what they determine; and which numbers they do not."""
+    untold = torch.zeros(matrices.shape[:2], dtype=torch.bool)
+    if not matrices.shape[1]:
+        return matrices, untold
+    scale = matrices.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
+    scale = torch.where(scale > 0, scale, 1.0)
+    matrices = matrices / scale[:, :, None] / scale[:, None, :]
+    factor, failed = torch.linalg.cholesky_ex(matrices)
+    singular = (failed > 0) | (factor.diagonal(dim1=1, dim2=2).amin(dim=1) ** 2 * _LARGEST_CONDITION <= 1)
+    factor[singular] = torch.eye(factor.shape[1], dtype=factor.dtype)
+    inverses = torch.cholesky_inverse(factor)
+    for row in singular.nonzero()[:, 0]:
+        values, vectors = torch.linalg.eigh(matrices[row])
+        kept = values * _LARGEST_CONDITION > values[-1].clamp_min(1e-300)
+        inverses[row] = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        untold[row] = vectors[:, ~kept].square().sum(dim=1) > _UNTOLD
+    return inverses / scale[:, :, None] / scale[:, None, :], untold

@@ -183,7 +183,7 @@ def _uncertainty(
     squares, information = gauss_newton(objective, flat, chunks, total, weighted=False)
     regular = curvature_of_regularisation(objective, flat)
     posterior = laplace(objective, information, regular, squares)
-    if not bool(torch.isfinite(posterior.shared).all()):
+    if not all(bool(torch.isfinite(part).all()) for part in (posterior.shared, posterior.own)):
         return posterior, None, None, ""
     problem = objective.problem
     curvature = information.scaled(1 / (problem.num_observed * problem.scale**2)) + regular
