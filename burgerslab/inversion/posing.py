@@ -105,6 +105,7 @@ class Posing:
             "model.refine": self.refine,
             "model.substeps": self.substeps,
             "model.interaction_weight": self.interaction_weight,
+            "model.noise_std": self.noise_std,
         }
 
     def check_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:

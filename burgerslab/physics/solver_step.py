@@ -85,9 +85,11 @@ class SolverStep:
 def shared_step(scheme: Scheme, domain: Domain, step_size: float, compile: bool) -> SolverStep:
     """The step that all rollouts of a process with these arguments have in common, so that it is recorded once.
 
-    Repeated fits (several starts, cycles of a hybrid run) make a rollout each. Schemes that cannot be hashed may
-    change, and share nothing.
+    Repeated fits (several starts, cycles of a hybrid run) make a rollout each. Schemes that cannot be hashed, or are
+    compared by identity and not by value, may change, and share nothing.
     """
+    if type(scheme).__hash__ is object.__hash__:
+        return SolverStep(scheme, domain, step_size, compile)
     try:
         hash(scheme)
     except TypeError:
