@@ -230,9 +230,9 @@ class InitialState(Learnable):
         basis = self.basis(problem)
         if observed is None or bool(observed.all()):
             return basis.project(frames).flatten(1) / problem.scale
-        functions = basis.values(torch.eye(len(basis), dtype=frames.dtype)).flatten(1)
+        functions = basis.values(torch.eye(len(basis), dtype=frames.dtype, device=frames.device)).flatten(1)
         # A little of |k|² keeps what no point tells from growing.
-        penalty = 1e-3 * (1 + basis.squared_wave_numbers / basis.squared_wave_numbers[1:].min()).diag()
+        penalty = 1e-3 * (1 + basis.squared_wave_numbers / basis.squared_wave_numbers[1:].min()).diag().to(frames)
         rows = []
         for frame, known in zip(frames.flatten(2), observed.flatten(2), strict=True):
             seen = functions * known[0]
