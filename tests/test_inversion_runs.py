@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from burgerslab.cli import main
+from burgerslab.data import Observation
 from burgerslab.inversion import LBFGSB, ConvergenceError, Inversion, Viscosity
 from burgerslab.physics import DivergedError, RandomFourier
 from tests.small_inversion import CONFIG, VISCOSITY, fit, learned, make
@@ -178,3 +179,20 @@ def test_a_start_from_which_nothing_can_be_seen_is_said_so(store):
     result = fit(store, [Viscosity(30.0)]).result  # all is dissipated at once
     assert "the data hardly tell the viscosity" in result.warnings[0]
     assert "start from another initial_guess" in result.warnings[0]
+
+
+@pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`, callbacks used to create")
+def test_a_solve_of_other_data_is_not_gone_on_with(store, tmp_path):
+    keep = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, save_on_train_epoch_end=True)
+    fit(store, trainer={"enable_checkpointing": True, "callbacks": [keep]})
+    with pytest.raises(ValueError, match=r"data\.num_predict_steps was 8 and is 4; number of observed values was "):
+        fit(store, ckpt_path=tmp_path / "step=2.ckpt", num_predict_steps=4)
+    with pytest.raises(ValueError, match=r"is another: .*root mean square of the data was 0[.0-9]+ and is 0[.0-9]+"):
+        fit(store, ckpt_path=tmp_path / "step=2.ckpt", observation=Observation(noise=0.1))
+
+
+def test_data_that_are_zero_tell_nothing(tmp_path):
+    at_rest = tmp_path / "at_rest.zarr"
+    make(at_rest, initial=RandomFourier(amplitude=1e-50, max_mode=2))  # 0 in float32
+    with pytest.raises(ValueError, match="every observed value of the training windows is 0, which tells nothing"):
+        fit(at_rest)

@@ -46,6 +46,8 @@ def survey(
     total = _together(gather(counts))
     if total.num_observed == 0:
         raise ValueError("no value of the training windows is observed; let data.observation leave some")
+    if total.sum_of_squares == 0:
+        raise ValueError("every observed value of the training windows is 0, which tells nothing; give other data")
     viscosity: dict[int, float] = {}
     for (trajectory, _), value in sorted(total.viscosity.items()):
         viscosity.setdefault(trajectory, value)

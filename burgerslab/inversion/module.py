@@ -167,7 +167,7 @@ class Inversion(Solvable):
 
     def problem(self) -> Mapping[str, Plain]:
         """What the objective depends on."""
-        return self.posing.facts()
+        return self.posing.facts() | ({} if self.objective is None else self.objective.problem.facts())
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the coefficients that are single numbers, beside the objective."""

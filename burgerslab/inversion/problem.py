@@ -54,6 +54,15 @@ class Problem:
     def _position(self) -> dict[int, int]:
         return {trajectory: row for row, trajectory in enumerate(self.trajectories)}
 
+    def facts(self) -> dict[str, int | str]:
+        """What tells these data from others, by option where there is one; the same for any number of processes."""
+        return {
+            "data.num_predict_steps": self.num_steps,
+            "number of windows": len(self.windows),
+            "number of observed values": self.num_observed,
+            "root mean square of the data": f"{self.scale:.9g}",
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
         plain = asdict(self)
