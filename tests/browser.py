@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PATIENCE = 60.0  # seconds, on a busy machine
 # Sandboxes need rights that containers do not have; the others keep Chromium from calling home.
 OPTIONS = [
     "--no-sandbox",
@@ -36,7 +38,14 @@ class Opened:
         page.on("pageerror", lambda error: self.messages.append(("error", str(error))))
         page.on("request", lambda request: self.requests.append(request.url))
         page.goto(path.as_uri())
-        page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length > 0")
+        self.wait_until("document.querySelectorAll('.js-plotly-plot').length > 0")
+
+    def wait_until(self, expression: str) -> None:
+        """Ask again and again from outside: the page's own policy forbids a driver in it to evaluate text."""
+        end = time.monotonic() + PATIENCE
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"not so after {PATIENCE} s: {expression}"
+            self.page.wait_for_timeout(50)
 
     @property
     def fetched(self) -> list[str]:

@@ -94,7 +94,7 @@ def test_the_slider_moves_the_rollout(page, finished_runs) -> None:
     before, path = page.page.evaluate(LINES), page.page.evaluate(PATH)
     for share, frame in ((0.999, -1), (0.001, 0)):
         page.page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-        page.page.wait_for_function(f"{PATH} != {path!r}")
+        page.wait_until(f"{PATH} != {path!r}")
         shown, path = page.page.evaluate(LINES), page.page.evaluate(PATH)
         truths = store.read("velocity", slice(None))[:, frame, 0]
         assert min(np.abs(truths - shown[0]).max(axis=1)) == 0  # some trajectory, exactly
@@ -102,7 +102,7 @@ def test_the_slider_moves_the_rollout(page, finished_runs) -> None:
         assert np.abs(np.subtract(shown[0], before[0])).max() > 1e-3
     assert np.abs(shown[2]).max() == 0  # at the first frame there is no error yet
     page.page.get_by_text("▶ play").first.click()
-    page.page.wait_for_function(f"{PATH} != {path!r}")
+    page.wait_until(f"{PATH} != {path!r}")
     assert page.messages == []
 
 
@@ -110,9 +110,8 @@ def test_the_slider_moves_the_rollout(page, finished_runs) -> None:
 def test_it_fits_screens_and_paper(page) -> None:
     for width in (1000, 1280, 1600):
         page.page.set_viewport_size({"width": width, "height": 900})
-        page.page.wait_for_timeout(300)  # Plotly waits before it follows
-        assert page.page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.page.evaluate(TOO_WIDE.format("")) == []
+        page.wait_until(f"document.documentElement.scrollWidth <= {width}")  # Plotly waits before it follows
+        page.wait_until(f"{TOO_WIDE.format('')}.length == 0")
     page.page.set_viewport_size({"width": 688, "height": 1000})  # what is between the margins of A4
     page.page.emulate_media(media="print")
     visible = "Array.from(document.querySelectorAll({!r})).filter(it => it.checkVisibility()).length"
